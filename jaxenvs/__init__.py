@@ -1,0 +1,39 @@
+"""jaxenvs: reinforcement-learning environments as pure, jitted functions, stepped thousands wide.
+
+    env = jaxenvs.make("HeartPole-v0")                              one environment: env.reset(key), env.step(...)
+    envs = jaxenvs.make_vec("HeartPole-v0", num_envs=65_536)        a batch, with time limit and autoreset
+    jaxenvs.rollout(envs, policy, key, state, obs, num_steps)       a policy in a batch, scanned on the device
+"""
+
+from jaxenvs import random, spaces
+from jaxenvs.check import check_env
+from jaxenvs.constants import constant, static
+from jaxenvs.core import Environment, Step
+from jaxenvs.envs.heartpole import HeartPole
+from jaxenvs.envs.simple_rocket import SimpleRocket
+from jaxenvs.registry import make, make_vec, register, registry
+from jaxenvs.rollout import Transitions, rollout
+from jaxenvs.vector import VectorEnv, VectorState, VectorStep
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Environment",
+    "HeartPole",
+    "SimpleRocket",
+    "Step",
+    "Transitions",
+    "VectorEnv",
+    "VectorState",
+    "VectorStep",
+    "check_env",
+    "constant",
+    "make",
+    "make_vec",
+    "random",
+    "register",
+    "registry",
+    "rollout",
+    "spaces",
+    "static",
+]

@@ -1,0 +1,134 @@
+"""The constants of an environment: how they are declared, and the one place where their values are checked."""
+
+import dataclasses
+import difflib
+import math
+import numbers
+
+import jax
+import numpy as np
+
+
+def constant(default, *, low=None, high=None, above=None, below=None):
+    """Declares a physical constant and the values it may take.
+
+    A plain default (`gravity: float = 9.8`) declares one that may be any finite number.
+
+    Args:
+        default: float, int, bool, or a (nested) tuple of floats for an array constant; its kind is the kind of every
+            later value: a float constant is stored as a Python float or a float32 array.
+        low, high: the least and the greatest value allowed.
+        above, below: bounds that are not allowed themselves.
+
+    >>> import jaxenvs
+    >>> class Fall(jaxenvs.Environment):
+    ...     gravity: float = jaxenvs.constant(9.8, above=0.0)
+    >>> Fall(gravity=-1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: Fall: gravity must be above 0.0, got -1.0
+    """
+    limits = {"low": low, "high": high, "above": above, "below": below}
+    return dataclasses.field(default=default, metadata={"limits": limits})
+
+
+def static(default):
+    """Declares a field that shapes or Python control flow depend on: a change of it compiles anew, and it has no axis.
+
+    >>> import jaxenvs
+    >>> class Chain(jaxenvs.Environment):
+    ...     length: int = jaxenvs.static(5)
+    """
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+def is_static(field):
+    return field.metadata.get("static", False)
+
+
+def checked(cls, given):
+    """The values given for a class's fields, each in its stored form.
+
+    Args:
+        cls: the environment's class, a dataclass.
+        given: dict of field name to value.
+    Raises:
+        TypeError: for a name that is not a field, or a value of the wrong kind.
+        ValueError: for a number that is not finite or out of range.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    for name in given:
+        if name not in fields:
+            raise TypeError(_unknown(cls.__name__, name, list(fields)))
+    return {
+        name: value if is_static(fields[name]) else _checked_value(cls.__name__, fields[name], value)
+        for name, value in given.items()
+    }
+
+
+def _unknown(owner, name, names):
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{owner} has no constant {name!r}.{hint} It has: {', '.join(names) or 'none'}"
+
+
+def _checked_value(owner, field, value):
+    kind = kind_of(field.default)
+    where = f"{owner}: {field.name}"
+    if not isinstance(value, jax.core.Tracer):
+        array = _as_array(where, value)
+        _check_kind(where, kind, array)
+        _check_limits(where, field.metadata.get("limits", {}), array)
+    if isinstance(value, (numbers.Number, np.generic)):
+        return kind(value)
+    dtype = {float: np.float32, int: np.int32, bool: np.bool_}[kind]
+    return value.astype(dtype) if isinstance(value, jax.Array) else np.asarray(value, dtype)
+
+
+def kind_of(default):
+    """`float`, `int` or `bool`: what numbers a constant with this default holds."""
+    dtype = np.asarray(default).dtype
+    if np.issubdtype(dtype, np.bool_):
+        return bool
+    return int if np.issubdtype(dtype, np.integer) else float
+
+
+def _as_array(where, value):
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise TypeError(f"{where} must be a number or an array of numbers, got {value!r}") from error
+    if array.dtype.kind not in "biuf" and not isinstance(value, jax.Array):
+        raise TypeError(f"{where} must be a number or an array of numbers, got {value!r} ({type(value).__name__})")
+    return array
+
+
+def _check_kind(where, kind, array):
+    if kind is bool and array.dtype.kind != "b":
+        raise TypeError(f"{where} must be True or False, got {array}")
+    if kind is int and array.dtype.kind not in "iu":
+        raise TypeError(f"{where} must be a whole number, got {array}")
+    if kind is float and array.dtype.kind == "b":
+        raise TypeError(f"{where} must be a number, got {array}")
+
+
+def _check_limits(where, limits, array):
+    array = array.astype(np.float64)
+    low, high = limits.get("low"), limits.get("high")
+    above, below = limits.get("above"), limits.get("below")
+    wrong = ~np.isfinite(array)
+    wrong |= array < (-math.inf if low is None else low)
+    wrong |= array > (math.inf if high is None else high)
+    if above is not None:
+        wrong |= array <= above
+    if below is not None:
+        wrong |= array >= below
+    if wrong.any():
+        raise ValueError(f"{where} must be {describe(limits)}, got {array[wrong].flat[0]}")
+
+
+def describe(limits):
+    """The allowed values in words, such as `at least 0.0 and at most 1.0`."""
+    words = {"low": "at least", "above": "above", "high": "at most", "below": "below"}
+    parts = [f"{words[name]} {limits[name]}" for name in words if limits.get(name) is not None]
+    return " and ".join(parts) or "a finite number"

@@ -1,0 +1,143 @@
+"""Ids: `register`, `make` and `make_vec`."""
+
+import dataclasses
+import difflib
+import importlib
+import re
+
+from jaxenvs.core import Environment
+from jaxenvs.vector import VectorEnv
+
+_ID = re.compile(r"^(?:[\w-]+/)?[\w.-]+-v\d+$")
+_DEFAULT = object()
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What an id stands for."""
+
+    id: str
+    #: The class, or where it is: "module:Class", imported at the first use.
+    entry_point: type | str
+    #: Steps after which an episode is truncated; None is never.
+    max_episode_steps: int | None
+    #: Constants that differ from the class's defaults.
+    constants: dict
+
+    def load(self):
+        """The environment's class."""
+        if isinstance(self.entry_point, str):
+            module, _, name = self.entry_point.partition(":")
+            return getattr(importlib.import_module(module), name)
+        return self.entry_point
+
+
+#: Every registered `Spec`, by id.
+registry: dict[str, Spec] = {}
+
+
+def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
+    """Gives an environment an id, so that `make`, the trainers and the bridges find it.
+
+    Args:
+        id: "Name-v0", or "namespace/Name-v0".
+        entry_point: a subclass of `Environment`, or "module:Class".
+        max_episode_steps: the time limit; the class's own by default, None for none.
+        constants: constants that differ from the class's defaults.
+    Raises:
+        ValueError: for an id that is malformed, or taken by another environment.
+        TypeError: for an entry point that is no environment.
+
+    >>> import jaxenvs
+    >>> jaxenvs.register("CalmHeartPole-v0", jaxenvs.HeartPole, heart_attack_proclivity=0.1)
+    >>> jaxenvs.make("CalmHeartPole-v0")
+    HeartPole(heart_attack_proclivity=0.1)
+    """
+    if not _ID.match(id):
+        raise ValueError(f"an id must look like 'Name-v0' or 'namespace/Name-v0', got {id!r}")
+    if not (isinstance(entry_point, str) and ":" in entry_point) and not _is_environment(entry_point):
+        raise TypeError(f"{id}: entry_point must be an Environment class or 'module:Class', got {entry_point!r}")
+    spec = Spec(id, entry_point, max_episode_steps, constants)
+    if id in registry and registry[id] != spec:
+        raise ValueError(f"the id {id!r} is taken by {registry[id].entry_point!r}; choose another, or another version")
+    registry[id] = spec
+
+
+def make(id, **constants):
+    """The environment that an id stands for.
+
+    Args:
+        id: a registered id, such as "HeartPole-v0".
+        constants: constants that differ from the defaults.
+    Raises:
+        ValueError: for an unknown id, with the nearest known ones, or a constant out of range.
+        TypeError: for an unknown constant, or one of the wrong kind.
+
+    >>> import jaxenvs
+    >>> jaxenvs.make("HeartPole-v0", heart_attack_proclivity=0.3)
+    HeartPole(heart_attack_proclivity=0.3)
+    """
+    found = spec(id)
+    return found.load()(**{**found.constants, **constants})
+
+
+def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
+    """A batch of the environment that an id stands for, with time limit and autoreset.
+
+    Args:
+        id: a registered id, or an `Environment`.
+        num_envs: size of the batch, at least 1.
+        max_episode_steps: overrides the time limit; None for none.
+        constants: as for `make`; an array with an axis of `num_envs` in front gives each member its own.
+    Returns:
+        A `VectorEnv`.
+    Raises:
+        ValueError: as for `make`; for `num_envs` or `max_episode_steps` below 1; for constants of another batch size.
+        TypeError: as for `make`; for `num_envs` or `max_episode_steps` that are no whole numbers.
+
+    >>> import jax.numpy as jnp, jaxenvs
+    >>> envs = jaxenvs.make_vec("HeartPole-v0", num_envs=3, heart_attack_proclivity=jnp.array([0.1, 0.3, 0.5]))
+    """
+    if isinstance(id, Environment):
+        env, limit = id.replace(**constants), type(id).max_episode_steps
+    else:
+        env, limit = make(id, **constants), time_limit(id)
+    num_envs = _whole("num_envs", num_envs)
+    if max_episode_steps is not _DEFAULT:
+        limit = max_episode_steps
+    return VectorEnv(env, num_envs, None if limit is None else _whole("max_episode_steps", limit))
+
+
+def spec(id):
+    """The `Spec` of an id.
+
+    Raises:
+        ValueError: for an unknown id, with the nearest known ones.
+    """
+    if id in registry:
+        return registry[id]
+    near = difflib.get_close_matches(str(id), registry, n=3, cutoff=0.4)
+    known = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(sorted(registry))}"
+    raise ValueError(f"unknown environment id {id!r}; {known}")
+
+
+def time_limit(id):
+    """The time limit of an id, steps; None for none."""
+    found = spec(id)
+    return found.load().max_episode_steps if found.max_episode_steps is _DEFAULT else found.max_episode_steps
+
+
+def _whole(name, value):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if value.__index__() < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value.__index__()
+
+
+def _is_environment(entry_point):
+    return isinstance(entry_point, type) and issubclass(entry_point, Environment)
+
+
+register("HeartPole-v0", "jaxenvs.envs.heartpole:HeartPole")
+register("SimpleRocket-v0", "jaxenvs.envs.simple_rocket:SimpleRocket")

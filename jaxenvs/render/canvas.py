@@ -1,0 +1,174 @@
+"""Flat shapes on a small raster, antialiased: what the pictures of environments are drawn with.
+
+Coordinates are floats in pixels of the finished picture, x to the right and y down. A colour is (red, green, blue) or
+(red, green, blue, opacity), each 0 to 255.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+_SCALE = 2
+
+
+class Canvas:
+    """A raster to draw on, kept at twice the size of the picture it becomes.
+
+    Args:
+        width, height: size of the picture, pixels.
+        background: the colour, or another canvas of the same size whose content is copied.
+    Raises:
+        ImportError: if Pillow is not installed.
+    """
+
+    def __init__(self, width, height, background=(255, 255, 255)):
+        image_module, draw_module, _ = _pillow()
+        self.width, self.height = width, height
+        if isinstance(background, Canvas):
+            self._image = background._image.copy()
+        else:
+            self._image = image_module.new("RGB", (width * _SCALE, height * _SCALE), background)
+        self._opaque = draw_module.Draw(self._image)
+        self._blending = draw_module.Draw(self._image, "RGBA")
+
+    def rectangle(self, x0, y0, x1, y1, fill):
+        """Fills the rectangle between two corners."""
+        self._draw(fill).rectangle(_box(x0, y0, x1, y1), fill=fill)
+
+    def rounded(self, x0, y0, x1, y1, radius, fill, outline=None, width=1.0):
+        """Fills a rectangle with round corners, under an outline if one is given."""
+        self._draw(fill).rounded_rectangle(
+            _box(x0, y0, x1, y1), radius * _SCALE, fill=fill, outline=outline, width=_stroke(width)
+        )
+
+    def ellipse(self, x, y, radius_x, radius_y, fill, outline=None, width=1.0):
+        """Fills an ellipse given by its centre and its two radii, under an outline if one is given."""
+        box = _box(x - radius_x, y - radius_y, x + radius_x, y + radius_y)
+        self._draw(fill).ellipse(box, fill=fill, outline=outline, width=_stroke(width))
+
+    def circle(self, x, y, radius, fill, outline=None, width=1.0):
+        """Fills a circle given by its centre and its radius, under an outline if one is given."""
+        self.ellipse(x, y, radius, radius, fill, outline, width)
+
+    def line(self, points, fill, width=1.0):
+        """Joins points, a sequence of (x, y), by strokes with round ends and corners."""
+        draw = self._draw(fill)
+        draw.line(_scaled(points), fill=fill, width=_stroke(width), joint="curve")
+        if len(fill) == 3 and width > 1.5:
+            for x, y in (points[0], points[-1]):
+                self.circle(x, y, (_stroke(width) - 1) / (2 * _SCALE), fill)
+
+    def polygon(self, points, fill):
+        """Fills the polygon with the given corners, a sequence of (x, y)."""
+        self._draw(fill).polygon(_scaled(points), fill=fill)
+
+    def arc(self, x, y, radius_x, radius_y, start, end, fill, width=1.0):
+        """Strokes a part of an ellipse, from `start` to `end` degrees, clockwise from 3 o'clock."""
+        box = _box(x - radius_x, y - radius_y, x + radius_x, y + radius_y)
+        self._draw(fill).arc(box, start, end, fill=fill, width=_stroke(width))
+
+    def text(self, x, y, text, size, fill, anchor="lm", bold=False):
+        """Writes one line of ASCII.
+
+        Args:
+            x, y: where the anchor comes to lie.
+            size: of the font, pixels.
+            anchor: Pillow's two letters, such as "lm" (left, middle), "mm", "rm", "ls" (left, baseline).
+            bold: thickens the strokes.
+        """
+        self._draw(fill).text(
+            (x * _SCALE, y * _SCALE), text, fill=fill, font=_font(size * _SCALE), anchor=anchor, stroke_width=int(bold)
+        )
+
+    def bar(self, x0, y0, x1, y1, share, fill, track, start=0.0):
+        """Fills a part of a round-ended track, for gauges.
+
+        Args:
+            share, start: the ends of the filled part, as shares of the length; clipped to [0, 1].
+            fill, track: the two colours.
+        """
+        radius = (y1 - y0) / 2
+        self.rounded(x0, y0, x1, y1, radius, track)
+        low, high = sorted(min(max(end, 0.0), 1.0) for end in (start, share))
+        if high > low:
+            left, right = x0 + low * (x1 - x0), x0 + high * (x1 - x0)
+            right = min(max(right, left + 2 * radius), x1)
+            self.rounded(min(left, x1 - 2 * radius), y0, right, y1, radius, fill)
+
+    def to_array(self):
+        """The finished picture.
+
+        Returns:
+            uint8[height, width, 3].
+        """
+        return np.array(self._image.reduce(_SCALE))
+
+    def _draw(self, fill):
+        return self._blending if fill is not None and len(fill) == 4 else self._opaque
+
+
+def mix(first, second, share):
+    """The colour that lies `share` of the way from the first to the second; the share is clipped to [0, 1]."""
+    share = min(max(share, 0.0), 1.0)
+    return tuple(round(a + share * (b - a)) for a, b in zip(first, second, strict=True))
+
+
+def ramp(stops, position):
+    """The colour at a position between stops of colour.
+
+    Args:
+        stops: sequence of (position, colour), positions rising.
+        position: beyond the ends the colour is that of the end.
+    """
+    for (low, first), (high, second) in zip(stops[:-1], stops[1:], strict=True):
+        if position < high:
+            return mix(first, second, (position - low) / (high - low))
+    return stops[-1][1]
+
+
+def around(x, y, radius, degrees):
+    """The point (x, y) of a circle at an angle, clockwise from 12 o'clock."""
+    angle = math.radians(degrees)
+    return x + radius * math.sin(angle), y - radius * math.cos(angle)
+
+
+def number(value, digits=2, sign=False):
+    """Prints a number with a fixed count of decimals while it is short, and in powers of ten beyond 99999.
+
+    >>> number(-0.001), number(1.5, sign=True), number(123456.0)
+    ('0.00', '+1.50', '1.2e+05')
+    """
+    plus = "+" if sign else ""
+    if not abs(value) < 1e5:
+        return f"{value:{plus}.1e}"
+    if abs(value) >= 1000:
+        digits = 0
+    return f"{round(value, digits) + 0.0:{plus}.{digits}f}"
+
+
+@functools.cache
+def _pillow():
+    try:
+        from PIL import Image, ImageDraw, ImageFont
+    except ImportError as error:
+        raise ImportError('Pictures need Pillow, which is not installed: pip install "jaxenvs[play]"') from error
+    return Image, ImageDraw, ImageFont
+
+
+@functools.cache
+def _font(size):
+    return _pillow()[2].load_default(size)
+
+
+def _box(x0, y0, x1, y1):
+    left, top = x0 * _SCALE, y0 * _SCALE
+    return left, top, max(left, x1 * _SCALE - 1), max(top, y1 * _SCALE - 1)
+
+
+def _scaled(points):
+    return [(x * _SCALE, y * _SCALE) for x, y in points]
+
+
+def _stroke(width):
+    return max(1, round(width * _SCALE))

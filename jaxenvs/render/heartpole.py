@@ -1,0 +1,138 @@
+"""The picture of HeartPole: a person's day at the desk, the last thing they did, and the numbers that matter."""
+
+import functools
+import math
+
+from .canvas import Canvas, number
+from .heartpole_scene import AMBER, BEER, COFFEE, INK, LILAC, RED, SCENE_HEIGHT, SCENE_WIDTH, WHITE, bed, desk, heart, room
+
+_WIDTH, _HEIGHT = 640, 360
+_LEFT, _RIGHT, _ROW = 420, 620, 47
+_MUTED, _TRACK, _RULE, _STRIP = (154, 161, 188), (58, 64, 92), (66, 72, 102), (46, 51, 76)
+_GREEN, _BLUE, _CORAL = (96, 196, 138), (96, 160, 230), (244, 96, 92)
+
+_CAPTIONS = {
+    -1: ("has just woken up", "each half-hour: nothing, a coffee, a beer or a night's sleep", AMBER),
+    0: ("drinks nothing", "and works for half an hour", _GREEN),
+    1: ("drinks coffee", "more alert, higher blood pressure; then half an hour of work", COFFEE),
+    2: ("drinks beer", "tipsy, less alert, higher blood pressure; half an hour of work", BEER),
+    3: ("sleeps 8 hours", "wakes up fresh and alert, then works for half an hour", LILAC),
+}
+
+
+def picture(
+    *,
+    alertness,
+    hypertension,
+    intoxication,
+    time_since_slept,
+    time_elapsed,
+    work_done,
+    last_action,
+    heart_attack,
+    attack_risk,
+    productivity,
+):
+    """Draws one moment of HeartPole.
+
+    Args:
+        alertness, hypertension, intoxication: f32[], as in the state; a gauge ends somewhere, its number doesn't.
+        time_since_slept, time_elapsed: f32[], half-hours; the first day begins at 08:00.
+        work_done: f32[], sum of the productivity of every half-hour worked.
+        last_action: i32[], -1 none yet, 0 nothing, 1 coffee, 2 beer, 3 sleep.
+        heart_attack: bool[], whether an attack struck in the step just made.
+        attack_risk: f32[], probability of an attack per half-hour, in [0, 1].
+        productivity: f32[], of the last half-hour worked.
+    Returns:
+        uint8[360, 640, 3].
+    Raises:
+        ValueError: if `last_action` is none of the five.
+        ImportError: if Pillow is not installed.
+    """
+    action, attack, elapsed = int(last_action), bool(heart_attack), float(time_elapsed)
+    if action not in _CAPTIONS:
+        raise ValueError(f"last_action must be one of -1, 0, 1, 2, 3, got {action}")
+    alertness, hypertension, intoxication = float(alertness), float(hypertension), float(intoxication)
+    productivity, hour = float(productivity), (8 + elapsed / 2) % 24
+    canvas = Canvas(_WIDTH, _HEIGHT, _background())
+    room(canvas, hour)
+    if action == 3:
+        bed(canvas, intoxication, attack)
+    else:
+        desk(canvas, alertness, intoxication, productivity, action, attack, elapsed)
+    if attack:
+        canvas.rectangle(0, 0, SCENE_WIDTH, SCENE_HEIGHT, (240, 0, 20, 110))
+    heart(canvas, hypertension, attack)
+    _caption(canvas, action, attack)
+    _header(canvas, elapsed, hour, float(work_done) / elapsed if elapsed > 0 else 0.0, productivity)
+    _gauges(canvas, alertness, hypertension, intoxication, float(time_since_slept) / 2, float(attack_risk))
+    return canvas.to_array()
+
+
+@functools.cache
+def _background():
+    canvas = Canvas(_WIDTH, _HEIGHT, INK)
+    canvas.rectangle(0, SCENE_HEIGHT, SCENE_WIDTH, _HEIGHT, _STRIP)
+    canvas.text(_LEFT, 63, "average productivity", 12, _MUTED)
+    canvas.text(_RIGHT, 63, "this half-hour", 12, _MUTED, "rm")
+    for y in (48, 114):
+        canvas.rectangle(_LEFT, y, _RIGHT, y + 1, _RULE)
+    labels = ("Alertness", "Blood pressure", "Intoxication", "Hours awake", "Attack risk")
+    for row, label in enumerate(labels):
+        canvas.text(_LEFT, 134 + _ROW * row, label, 13, WHITE)
+    return canvas
+
+
+def _caption(canvas, action, attack):
+    title, effect, colour = _CAPTIONS[action]
+    y = (SCENE_HEIGHT + _HEIGHT) / 2
+    canvas.circle(24, y, 8, colour)
+    canvas.text(44, y - 8, title, 17, WHITE, bold=True)
+    canvas.text(44, y + 12, effect, 12, _MUTED)
+    if attack:
+        canvas.rounded(20, 158, 196, 200, 8, RED)
+        canvas.text(108, 172, "HEART ATTACK", 19, WHITE, "mm", bold=True)
+        canvas.text(108, 190, "reward - 100", 12, WHITE, "mm")
+
+
+def _header(canvas, elapsed, hour, score, productivity):
+    minutes = round(60 * hour)
+    canvas.text(_LEFT, 28, f"Day {int((elapsed + 16) // 48) + 1}", 22, WHITE, bold=True)
+    canvas.text(_RIGHT, 28, f"{minutes // 60 % 24:02d}:{minutes % 60:02d}", 22, WHITE, "rm", bold=True)
+    canvas.text(_LEFT, 90, number(score), 32, _GREEN if score >= 0 else _CORAL, bold=True)
+    colour = _GREEN if productivity >= 0 else _CORAL
+    canvas.text(_RIGHT, 90, number(productivity, sign=True), 20, colour, "rm", bold=True)
+
+
+def _gauges(canvas, alertness, hypertension, intoxication, hours, risk):
+    mood = _band(alertness, ((0, "exhausted", _CORAL), (0.6, "sleepy", _BLUE), (3, "focused", _GREEN)), "anxious", AMBER)
+    _gauge(canvas, 0, number(alertness), (alertness + 2) / 8, mood, start=0.25)
+    mood = _band(hypertension, ((1.5, "calm", _GREEN), (4, "raised", AMBER)), "dangerous", _CORAL)
+    _gauge(canvas, 1, number(hypertension), hypertension / 10, mood)
+    steps = ((0.01, "sober", _GREEN), (0.12, "tipsy", AMBER), (0.15, "Ballmer peak", LILAC))
+    _gauge(canvas, 2, number(intoxication, 3), intoxication / 0.25, _band(intoxication, steps, "drunk", _CORAL))
+    mood = _band(hours, ((10, "rested", _GREEN), (18, "tired", AMBER)), "overtired", _CORAL)
+    _gauge(canvas, 3, number(hours, 1), hours / 36, mood)
+    # from 0.1 % to 100 % by powers of ten: nearly the whole life of a careful person lies below 1 %
+    share = (math.log10(risk) + 3) / 3 if risk > 0 else 0.0
+    mood = _band(risk, ((0.002, "per half-hour", _GREEN), (0.02, "per half-hour", AMBER)), "per half-hour", _CORAL)
+    _gauge(canvas, 4, number(100 * risk, 2 if risk < 0.1 else 1) + " %", share, mood)
+
+
+def _gauge(canvas, row, value, share, mood, start=0.0):
+    y = 134 + _ROW * row
+    word, colour = mood
+    canvas.text(_RIGHT, y, value, 14, WHITE, "rm", bold=True)
+    canvas.text(_RIGHT - 62, y, word, 12, colour, "rm")
+    canvas.bar(_LEFT, y + 13, _RIGHT, y + 22, share, colour, _TRACK, start)
+    if start:
+        x = _LEFT + start * (_RIGHT - _LEFT)
+        canvas.rectangle(x - 1, y + 11, x + 1, y + 24, WHITE)
+
+
+def _band(value, steps, beyond, colour):
+    """The word and the colour of the first step whose end lies above the value."""
+    for end, word, shade in steps:
+        if value < end:
+            return word, shade
+    return beyond, colour

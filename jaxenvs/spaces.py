@@ -1,0 +1,200 @@
+"""What JAX needs of Gymnasium's spaces: sampling with a key, and membership under `jit`.
+
+Box, Discrete, MultiBinary, MultiDiscrete, Dict and Tuple have elements of fixed shape and work everywhere; Text,
+Sequence, Graph and OneOf do not, and are refused with a `TypeError`.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from jaxenvs.random import fusable
+
+# Below this many actions, one random word scaled down is used in place of `jax.random.randint`, which draws two; no
+# element's probability is then off by more than a factor of 1 +- 2**-16.
+_FEW = 256
+
+
+def sample(space, key, shape=()):
+    """Draws elements of a space, as Gymnasium's `space.sample()` distributes them.
+
+    Bounded Box axes are uniform (on the integers, ends included, for an integer dtype), half-bounded ones exponential
+    from their bound, unbounded ones standard normal; discrete spaces are uniform.
+
+    Args:
+        space: a `gymnasium.spaces` Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple.
+        key: a JAX key.
+        shape: leading axes of the result, such as `(num_envs,)`.
+    Returns:
+        An array of `shape + space.shape` and the space's dtype (int32 for int64), or a dict or tuple of such.
+    Raises:
+        TypeError: for a space without a fixed shape.
+
+    >>> import jax, gymnasium, jaxenvs
+    >>> jaxenvs.spaces.sample(gymnasium.spaces.Discrete(4), jax.random.key(0), (3,)).shape
+    (3,)
+    """
+    key = fusable(key)
+    match space:
+        case spaces.Discrete():
+            return _integers(key, shape, int(space.n)) + jnp.int32(space.start)
+        case spaces.MultiDiscrete():
+            return _integers(key, (*shape, *space.shape), space.nvec) + jnp.asarray(space.start, jnp.int32)
+        case spaces.MultiBinary():
+            return jax.random.bernoulli(key, shape=(*shape, *space.shape)).astype(jnp.int8)
+        case spaces.Box():
+            return _sample_box(space, key, (*shape, *space.shape))
+        case spaces.Dict():
+            keys = jax.random.split(key, len(space.spaces))
+            return {name: sample(part, k, shape) for (name, part), k in zip(space.spaces.items(), keys, strict=True)}
+        case spaces.Tuple():
+            keys = jax.random.split(key, len(space.spaces))
+            return tuple(sample(part, k, shape) for part, k in zip(space.spaces, keys, strict=True))
+    raise _no_fixed_shape(space)
+
+
+def contains(space, x):
+    """Whether `x` is an element of `space`; it traces, so it can be used inside `jit` and `vmap`.
+
+    Args:
+        space: as for `sample`.
+        x: an array of the space's shape, or a dict or tuple of such.
+    Returns:
+        bool[]. False for NaN, and for values of another shape or of a kind of number that the space does not hold.
+    Raises:
+        TypeError: for a space without a fixed shape.
+    """
+    match space:
+        case spaces.Dict():
+            if not isinstance(x, dict) or x.keys() != space.spaces.keys():
+                return jnp.bool_(False)
+            return _all(contains(part, x[name]) for name, part in space.spaces.items())
+        case spaces.Tuple():
+            if not isinstance(x, tuple | list) or len(x) != len(space.spaces):
+                return jnp.bool_(False)
+            return _all(contains(part, item) for part, item in zip(space.spaces, x, strict=True))
+    low, high = bounds(space)
+    x = jnp.asarray(x)
+    if x.shape != space.shape or not _same_kind(space, x.dtype):
+        return jnp.bool_(False)
+    return jnp.all((x >= low) & (x <= high))
+
+
+def bounds(space):
+    """(low, high): NumPy arrays of the space's shape and dtype (int32 for int64), both ends included.
+
+    Raises:
+        TypeError: for a composite space, or one without a fixed shape.
+    """
+    match space:
+        case spaces.Discrete():
+            return np.int32(space.start), np.int32(space.start + space.n - 1)
+        case spaces.MultiDiscrete():
+            return space.start.astype(np.int32), (space.start + space.nvec - 1).astype(np.int32)
+        case spaces.MultiBinary():
+            return np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
+        case spaces.Box():
+            return space.low.astype(jax_dtype(space)), space.high.astype(jax_dtype(space))
+    raise _no_fixed_shape(space)
+
+
+def jax_dtype(space):
+    """The dtype in which JAX holds the elements of a simple space: the space's own, 64 bits cut to 32."""
+    return jax.dtypes.canonicalize_dtype(space.dtype)
+
+
+def as_element(space, x, *, where):
+    """`x` as arrays of the space's shapes and dtypes, checked at trace time; values are not looked at.
+
+    Raises:
+        TypeError: if `x` has another structure, or holds another kind of number.
+        ValueError: if `x` has another shape.
+    """
+    match space:
+        case spaces.Dict() | spaces.Tuple():
+            parts = dict(space.spaces) if isinstance(space, spaces.Dict) else tuple(space.spaces)
+            is_space = lambda part: isinstance(part, spaces.Space)  # noqa: E731
+            try:
+                return jax.tree.map(lambda part, item: as_element(part, item, where=where), parts, x, is_leaf=is_space)
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"{where} must be an element of {space}: {error}") from None
+    bounds(space)
+    array = jnp.asarray(x)
+    if not _same_kind(space, array.dtype):
+        raise TypeError(f"{where} must have a dtype like {jax_dtype(space)} for {space}, got {array.dtype}")
+    if array.shape != space.shape:
+        raise ValueError(f"{where} must have the shape {space.shape} for {space}, got {array.shape}")
+    return array.astype(jax_dtype(space))
+
+
+def as_batch(space, x, size, *, where):
+    """As `as_element`, for `size` elements with the batch axis in front."""
+    for leaf in jax.tree.leaves(x):
+        if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != size:
+            raise ValueError(f"{where} must have a leading axis of {size}, got the shape {jnp.shape(leaf)}")
+    return jax.vmap(lambda element: as_element(space, element, where=where))(x)
+
+
+def check_host_value(space, x, *, where):
+    """Refuses a Python or NumPy value outside the space; JAX arrays and tracers pass, unread.
+
+    Raises:
+        ValueError: naming the value, the space and the place.
+    """
+    leaves = jax.tree.leaves(x)
+    if any(isinstance(leaf, jax.Array) for leaf in leaves) or isinstance(space, spaces.Dict | spaces.Tuple):
+        return
+    low, high = bounds(space)
+    array = np.asarray(x)
+    if array.shape == space.shape and _same_kind(space, array.dtype) and not np.all((array >= low) & (array <= high)):
+        raise ValueError(f"{where} must be in {space}, got {x!r}")
+
+
+def _integers(key, shape, n):
+    """Integers uniform in [0, n), for an int or an array n that broadcasts against `shape`."""
+    n = np.asarray(n)
+    if n.max() > _FEW:
+        return jax.random.randint(key, shape, 0, n.astype(np.int32))
+    bits = jax.random.bits(key, shape)
+    if math.log2(int(n.max())).is_integer() and n.ndim == 0:
+        return (bits & jnp.uint32(int(n) - 1)).astype(jnp.int32)
+    return ((bits >> 8) * jnp.asarray(n, jnp.uint32) >> 24).astype(jnp.int32)
+
+
+def _sample_box(space, key, shape):
+    low, high = bounds(space)
+    if low.dtype.kind in "iub":
+        top = np.minimum(high.astype(np.int64) + 1, np.iinfo(np.int32).max)
+        return jax.random.randint(key, shape, low.astype(np.int32), top.astype(np.int32)).astype(low.dtype)
+    below, above = np.isfinite(low), np.isfinite(high)
+    if (below & above).all():
+        return _between(jax.random.uniform(key, shape, low.dtype), low, high)
+    uniform_key, normal_key, exponential_key = jax.random.split(key, 3)
+    floor, ceiling = np.where(below, low, 0), np.where(above, high, 0)
+    uniform = _between(jax.random.uniform(uniform_key, shape, low.dtype), floor, ceiling)
+    normal = jax.random.normal(normal_key, shape, low.dtype)
+    tail = jax.random.exponential(exponential_key, shape, low.dtype)
+    one_sided = jnp.where(below, floor + tail, jnp.where(above, ceiling - tail, normal))
+    return jnp.where(below & above, uniform, one_sided)
+
+
+def _between(uniform, low, high):
+    # Not `low + uniform * (high - low)`: the range of Gymnasium's widest boxes overflows float32.
+    return (1 - uniform) * low + uniform * high
+
+
+def _same_kind(space, dtype):
+    if isinstance(space, spaces.Box) and space.dtype.kind == "f":
+        return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
+    return jnp.issubdtype(dtype, jnp.integer)
+
+
+def _all(flags):
+    return jnp.all(jnp.stack([jnp.bool_(True), *flags]))
+
+
+def _no_fixed_shape(space):
+    return TypeError(f"jaxenvs needs a space whose elements have one fixed shape, got {space!r}")

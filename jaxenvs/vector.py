@@ -1,0 +1,188 @@
+"""`VectorEnv`: a batch of one environment, with time limit, autoreset and episode statistics."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxenvs import spaces
+from jaxenvs.core import Environment, has_split
+from jaxenvs.random import fusable
+
+
+class VectorState(NamedTuple):
+    """The state of a batch of episodes; every array has the batch axis, `num_envs`, in front."""
+
+    #: The environment's own state.
+    env_state: Any
+    #: f32[num_envs], sum of the rewards of the running episode.
+    episode_return: jax.Array
+    #: i32[num_envs], steps of the running episode.
+    episode_length: jax.Array
+
+
+class VectorStep(NamedTuple):
+    """What one step of a batch gives; every array has the batch axis, `num_envs`, in front."""
+
+    #: What to act on next: the first observation of the next episode where one ended.
+    obs: Any
+    #: f32[num_envs].
+    reward: jax.Array
+    #: bool[num_envs], the state reached is terminal.
+    terminated: jax.Array
+    #: bool[num_envs], the time limit is reached; both flags are set where both hold, as Gymnasium's `TimeLimit` does.
+    truncated: jax.Array
+    #: The true successor observation, before any reset.
+    final_obs: Any
+    #: f32[num_envs] and i32[num_envs], of the episode so far, this step included: complete where it ended.
+    episode_return: jax.Array
+    episode_length: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class VectorEnv:
+    """A batch of environments that start anew where an episode ends. `make_vec` makes one.
+
+    Constants of `env` may have a leading axis of `num_envs`: then each member has its own.
+
+    >>> import jax, jaxenvs
+    >>> envs = jaxenvs.make_vec("HeartPole-v0", num_envs=3)
+    >>> state, obs = envs.reset(jax.random.key(0))
+    >>> state, step = envs.step(jax.random.key(1), state, jax.numpy.array([0, 1, 2]))
+    >>> step.obs.shape, step.reward.shape
+    ((3, 6), (3,))
+    """
+
+    env: Environment
+    num_envs: int = dataclasses.field(metadata={"static": True})
+    max_episode_steps: int | None = dataclasses.field(default=None, metadata={"static": True})
+
+    @property
+    def single_observation_space(self):
+        return self.env.observation_space
+
+    @property
+    def single_action_space(self):
+        return self.env.action_space
+
+    @property
+    def observation_space(self):
+        return gymnasium.vector.utils.batch_space(self.env.observation_space, self.num_envs)
+
+    @property
+    def action_space(self):
+        return gymnasium.vector.utils.batch_space(self.env.action_space, self.num_envs)
+
+    def reset(self, key):
+        """Starts `num_envs` episodes.
+
+        Args:
+            key: one JAX key for the whole batch.
+        Returns:
+            (VectorState, obs).
+        """
+        return _reset(self, key)
+
+    def step(self, key, state, action):
+        """Steps the whole batch, and starts a new episode where one ended.
+
+        Args:
+            key: one JAX key for the whole batch.
+            state: a `VectorState`.
+            action: num_envs elements of the action space, the batch axis in front.
+        Returns:
+            (VectorState, VectorStep).
+        Raises:
+            TypeError, ValueError: for actions of another shape or kind than the space declares, and, where they are
+                NumPy arrays, for one outside the space. See `Environment.step` for what happens inside `jit`.
+        """
+        if not isinstance(action, jax.Array):
+            _check_host_actions(self, action)
+        return _step(self, key, state, action)
+
+    def sample_actions(self, key):
+        """num_envs random actions, as the action space distributes them, from one JAX key."""
+        return spaces.sample(self.env.action_space, key, (self.num_envs,))
+
+
+@jax.jit
+def _reset(envs, key):
+    env_state, obs = _start(envs, fusable(key))
+    zeros = jnp.zeros(envs.num_envs, jnp.float32)
+    return VectorState(env_state, zeros, zeros.astype(jnp.int32)), obs
+
+
+@jax.jit
+def _step(envs, key, state, action):
+    step_key, start_key = jax.random.split(fusable(key))
+    env_state, step = _transition(envs, step_key, state.env_state, action)
+    episode_return = state.episode_return + step.reward
+    episode_length = state.episode_length + 1
+    truncated = _truncated(envs, episode_length)
+    done = step.terminated | truncated
+    start_state, start_obs = _start(envs, start_key)
+    after = VectorState(
+        env_state=where_done(done, start_state, env_state),
+        episode_return=jnp.where(done, 0.0, episode_return),
+        episode_length=jnp.where(done, 0, episode_length),
+    )
+    obs = where_done(done, start_obs, step.obs)
+    return after, VectorStep(obs, step.reward, step.terminated, truncated, step.obs, episode_return, episode_length)
+
+
+def where_done(done, fresh, running):
+    """Per member of the batch, `fresh` where its episode ended and `running` elsewhere, over whole pytrees."""
+    return jax.tree.map(lambda a, b: jnp.where(done.reshape(done.shape + (1,) * (b.ndim - 1)), a, b), fresh, running)
+
+
+def _truncated(envs, episode_length):
+    if envs.max_episode_steps is None:
+        return jnp.zeros(envs.num_envs, bool)
+    return episode_length >= envs.max_episode_steps
+
+
+def _start(envs, key):
+    env, axes = envs.env, constant_axes(envs.env, envs.num_envs)
+    if has_split(env, "reset"):
+        draws = env.draw_start(key, (envs.num_envs,))
+        return jax.vmap(type(env).start, (axes, 0), axis_size=envs.num_envs)(env, draws)
+    return jax.vmap(type(env).reset, (axes, 0))(env, jax.random.split(key, envs.num_envs))
+
+
+def _transition(envs, key, env_state, action):
+    env, axes = envs.env, constant_axes(envs.env, envs.num_envs)
+    where = f"VectorEnv({type(env).__name__}).step: actions"
+    action = spaces.as_batch(env.action_space, action, envs.num_envs, where=where)
+    if has_split(env, "step"):
+        draws = env.draw(key, (envs.num_envs,))
+        return jax.vmap(type(env).transition, (axes, 0, 0, 0))(env, env_state, action, draws)
+    return jax.vmap(type(env).step, (axes, 0, 0, 0))(env, jax.random.split(key, envs.num_envs), env_state, action)
+
+
+def constant_axes(env, num_envs):
+    """The `vmap` axes of an environment's constants: 0 for each that has a batch axis in front, else None.
+
+    Raises:
+        ValueError: for a batch axis of another size than `num_envs`, naming the constant.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(env)
+    axes = []
+    for path, leaf in leaves:
+        name = jax.tree_util.keystr(path).lstrip(".")
+        shape = np.shape(getattr(type(env), name, 0.0))
+        extra = np.ndim(leaf) - len(shape)
+        if extra not in (0, 1) or (extra == 1 and np.shape(leaf)[0] != num_envs):
+            raise ValueError(
+                f"{type(env).__name__}: {name} must have the shape {shape} or {(num_envs, *shape)} for "
+                f"num_envs={num_envs}, got {np.shape(leaf)}"
+            )
+        axes.append(0 if extra else None)
+    return jax.tree.unflatten(structure, axes)
+
+
+def _check_host_actions(envs, action):
+    spaces.check_host_value(envs.action_space, action, where=f"VectorEnv({type(envs.env).__name__}).step: actions")
