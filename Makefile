@@ -1,0 +1,94 @@
+# Needs Python >= 3.11 and make. Everything else goes into .venv, from the lock that suits the Python.
+
+# Candidates: the first that runs and is new enough makes .venv. PYTHON=python3.12 asks for that one.
+PYTHON ?= python3.13 python3.12 python3.11 python3
+# The extra of jax to add to the locked one: cuda13 or cuda12 for an NVIDIA GPU, tpu for a TPU.
+JAX ?=
+# More arguments for the command that is run, such as ARGS="--seed 1".
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+MINOR := import sys; print("%d.%d" % sys.version_info[:2])
+LOCK := import sys; print("requirements/py311.lock" if sys.version_info < (3, 12) else "requirements/py312.lock")
+LOCK_OPTIONS := --quiet --extra dev --upgrade --universal --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-slow lint format venv lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo 'Options: PYTHON=python3.12, JAX=cuda13 (for an NVIDIA GPU), ARGS="..." (added to the command that is run)'
+
+train: venv  ## train PPO on HeartPole-v0
+	$(PY) -m train ppo --env HeartPole-v0 $(ARGS)
+
+test: venv  ## run the tests, without the slow ones
+	$(PY) -m pytest -n 2 $(ARGS)
+
+test-slow: venv  ## run the slow tests (long learning runs)
+	$(PY) -m pytest -n 2 -m slow $(ARGS)
+
+lint: venv  ## check style, formatting and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m pyright
+
+format: venv  ## mend style and formatting in place
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+# .venv keeps a copy of the lock and of the pyproject.toml it was made from, each written once its step has succeeded.
+# Without an equal copy of the lock, .venv is made anew; without one of pyproject.toml, the project is installed again.
+venv:  ## make .venv, or bring it up to date
+	@set -e; \
+	case "$(JAX)" in ''|cuda12|cuda13|tpu) ;; *) \
+		echo 'JAX=$(JAX) is unknown: it can be cuda13, cuda12 or tpu.' >&2; exit 1;; esac; \
+	stale=yes; \
+	if cmp -s "$$($(PY) -c '$(LOCK)' 2>/dev/null)" $(VENV)/lock; then stale=; fi; \
+	if [ "$$stale" ] || [ "$(origin PYTHON)" != file ]; then \
+		found=; \
+		for python in $(PYTHON); do \
+			if "$$python" -c '$(SUITS)' >/dev/null 2>&1; then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then \
+			echo 'No Python 3.11 or newer with venv and ensurepip was found (tried: $(PYTHON)):' \
+				'install one (Debian and Ubuntu: also python3-venv), or name it with PYTHON=path.' >&2; exit 1; \
+		fi; \
+		minor=$$("$$found" -c '$(MINOR)'); \
+		[ "$$stale" ] || [ "$$($(PY) -c '$(MINOR)')" = "$$minor" ] || stale=yes; \
+	fi; \
+	if [ "$$stale" ]; then \
+		lock=$$("$$found" -c '$(LOCK)'); \
+		echo "Making $(VENV) with Python $$minor from $$lock; this takes a minute or more, once."; \
+		rm -f $(VENV)/lock; \
+		"$$found" -m venv --clear $(VENV); \
+		$(PY) -m pip install --quiet --require-hashes -r "$$lock"; \
+		cp "$$lock" $(VENV)/lock; \
+	fi; \
+	if ! cmp -s pyproject.toml $(VENV)/pyproject.toml; then \
+		$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+		cp pyproject.toml $(VENV)/pyproject.toml; \
+	fi; \
+	if [ "$(JAX)" ] && [ ! -e $(VENV)/jax-$(JAX) ]; then \
+		version=$$($(PY) -c 'import importlib.metadata; print(importlib.metadata.version("jax"))'); \
+		echo "Adding jax[$(JAX)] $$version to $(VENV)."; \
+		$(PY) -m pip install --quiet "jax[$(JAX)]==$$version"; \
+		touch $(VENV)/jax-$(JAX); \
+	fi
+
+# "fewest" keeps the first lock to one version of each package, one that Python 3.11 can run.
+lock: venv  ## renew the hashed locks from pyproject.toml
+	$(PY) -m uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --fork-strategy fewest \
+		--output-file requirements/py311.lock pyproject.toml
+	$(PY) -m uv pip compile $(LOCK_OPTIONS) --python-version 3.12 \
+		--output-file requirements/py312.lock pyproject.toml
+
+clean:  ## remove .venv, caches and build outputs (runs/ stays)
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
