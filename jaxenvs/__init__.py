@@ -1,8 +1,8 @@
 """jaxenvs: reinforcement-learning environments as pure, jitted functions, stepped thousands wide.
 
-    env = jaxenvs.make("HeartPole-v0")                              one environment: env.reset(key), env.step(...)
-    envs = jaxenvs.make_vec("HeartPole-v0", num_envs=65_536)        a batch, with time limit and autoreset
-    jaxenvs.rollout(envs, policy, key, state, obs, num_steps)       a policy in a batch, scanned on the device
+env = jaxenvs.make("HeartPole-v0")                              one environment: env.reset(key), env.step(...)
+envs = jaxenvs.make_vec("HeartPole-v0", num_envs=65_536)        a batch, with time limit and autoreset
+jaxenvs.rollout(envs, policy, key, state, obs, num_steps)       a policy in a batch, scanned on the device
 """
 
 from jaxenvs import random, spaces

@@ -4,12 +4,13 @@ import dataclasses
 import difflib
 import math
 import numbers
+from typing import Any
 
 import jax
 import numpy as np
 
 
-def constant(default, *, low=None, high=None, above=None, below=None):
+def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
     """Declares a physical constant and the values it may take.
 
     A plain default (`gravity: float = 9.8`) declares one that may be any finite number.
@@ -32,7 +33,7 @@ def constant(default, *, low=None, high=None, above=None, below=None):
     return dataclasses.field(default=default, metadata={"limits": limits})
 
 
-def static(default):
+def static(default) -> Any:
     """Declares a field that shapes or Python control flow depend on: a change of it compiles anew, and it has no axis.
 
     >>> import jaxenvs

@@ -128,31 +128,40 @@ class Environment:
         >>> jaxenvs.HeartPole().replace(heart_attack_proclivity=0.1).heart_attack_proclivity
         0.1
         """
-        return type(self)(**{**{field.name: getattr(self, field.name) for field in _init_fields(type(self))}, **constants})
+        return type(self)(**{**_values(self), **constants})
 
     def __repr__(self):
-        changed = (f for f in _init_fields(type(self)) if not _equal(getattr(self, f.name), f.default))
-        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in changed)})"
+        defaults = {field.name: field.default for field in _init_fields(type(self))}
+        changed = {name: value for name, value in _values(self).items() if not _equal(value, defaults[name])}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __eq__(self, other):
         if type(self) is not type(other):
             return NotImplemented
-        return all(_equal(getattr(self, f.name), getattr(other, f.name)) for f in _init_fields(type(self)))
+        return all(_equal(value, getattr(other, name)) for name, value in _values(self).items())
 
     def __hash__(self):
-        values = (getattr(self, field.name) for field in _init_fields(type(self)))
-        return hash((type(self), *(v if isinstance(v, float | int | str | None) else np.asarray(v).tobytes() for v in values)))
+        return hash((type(self), *map(_hashable, _values(self).values())))
 
 
 def has_split(env, method):
     """Whether `env` defines the split form of `method`, which is "step" or "reset"."""
     drawn = {"step": "draw", "reset": "draw_start"}[method]
     cls = type(env)
-    return getattr(cls, drawn) is not getattr(Environment, drawn) and getattr(cls, method) is getattr(Environment, method)
+    defined = getattr(cls, drawn) is not getattr(Environment, drawn)
+    return defined and getattr(cls, method) is getattr(Environment, method)
+
+
+def _values(env):
+    return {field.name: getattr(env, field.name) for field in _init_fields(type(env))}
 
 
 def _equal(left, right):
     return left is right or bool(np.array_equal(left, right))
+
+
+def _hashable(value):
+    return np.asarray(value).tobytes() if isinstance(value, np.ndarray | jax.Array) else value
 
 
 @functools.cache
@@ -162,7 +171,8 @@ def _init_fields(cls):
 
 def _init(self, **given):
     fields = _init_fields(type(self))
-    values = checked(type(self), {**{f.name: f.default for f in fields if f.default is not dataclasses.MISSING}, **given})
+    defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    values = checked(type(self), {**defaults, **given})
     for field in fields:
         if field.name not in values:
             raise TypeError(f"{type(self).__name__} needs a value for {field.name}: it has no default")
@@ -212,7 +222,7 @@ def _jit_step(method):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
         return traced(self, key, state, action)
 
-    step.lower = traced.lower
+    step.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
     return step
 
 

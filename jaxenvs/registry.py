@@ -4,12 +4,13 @@ import dataclasses
 import difflib
 import importlib
 import re
+from typing import Any
 
 from jaxenvs.core import Environment
 from jaxenvs.vector import VectorEnv
 
 _ID = re.compile(r"^(?:[\w-]+/)?[\w.-]+-v\d+$")
-_DEFAULT = object()
+_DEFAULT: Any = object()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,7 @@ def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
     """A batch of the environment that an id stands for, with time limit and autoreset.
 
     Args:
-        id: a registered id, or an `Environment`.
+        id: a registered id, an `Environment`, or a `VectorEnv` whose environment and time limit are taken.
         num_envs: size of the batch, at least 1.
         max_episode_steps: overrides the time limit; None for none.
         constants: as for `make`; an array with an axis of `num_envs` in front gives each member its own.
@@ -98,7 +99,9 @@ def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
     >>> import jax.numpy as jnp, jaxenvs
     >>> envs = jaxenvs.make_vec("HeartPole-v0", num_envs=3, heart_attack_proclivity=jnp.array([0.1, 0.3, 0.5]))
     """
-    if isinstance(id, Environment):
+    if isinstance(id, VectorEnv):
+        env, limit = id.env.replace(**constants), id.max_episode_steps
+    elif isinstance(id, Environment):
         env, limit = id.replace(**constants), type(id).max_episode_steps
     else:
         env, limit = make(id, **constants), time_limit(id)

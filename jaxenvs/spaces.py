@@ -42,7 +42,8 @@ def sample(space, key, shape=()):
         case spaces.Discrete():
             return _integers(key, shape, int(space.n)) + jnp.int32(space.start)
         case spaces.MultiDiscrete():
-            return _integers(key, (*shape, *space.shape), space.nvec) + jnp.asarray(space.start, jnp.int32)
+            shape = (*shape, *space.shape)
+            return _integers(key, shape, space.nvec) + jnp.broadcast_to(space.start.astype(np.int32), shape)
         case spaces.MultiBinary():
             return jax.random.bernoulli(key, shape=(*shape, *space.shape)).astype(jnp.int8)
         case spaces.Box():
@@ -157,23 +158,25 @@ def _integers(key, shape, n):
     """Integers uniform in [0, n), for an int or an array n that broadcasts against `shape`."""
     n = np.asarray(n)
     if n.max() > _FEW:
-        return jax.random.randint(key, shape, 0, n.astype(np.int32))
+        return jax.random.randint(key, shape, 0, jnp.broadcast_to(n.astype(np.int32), shape))
     bits = jax.random.bits(key, shape)
     if math.log2(int(n.max())).is_integer() and n.ndim == 0:
         return (bits & jnp.uint32(int(n) - 1)).astype(jnp.int32)
-    return ((bits >> 8) * jnp.asarray(n, jnp.uint32) >> 24).astype(jnp.int32)
+    return ((bits >> 8) * jnp.broadcast_to(n.astype(np.uint32), shape) >> 24).astype(jnp.int32)
 
 
 def _sample_box(space, key, shape):
     low, high = bounds(space)
     if low.dtype.kind in "iub":
         top = np.minimum(high.astype(np.int64) + 1, np.iinfo(np.int32).max)
-        return jax.random.randint(key, shape, low.astype(np.int32), top.astype(np.int32)).astype(low.dtype)
+        low_top = (jnp.broadcast_to(end.astype(np.int32), shape) for end in (low, top))
+        return jax.random.randint(key, shape, *low_top).astype(low.dtype)
     below, above = np.isfinite(low), np.isfinite(high)
+    floor, ceiling = (jnp.broadcast_to(np.where(known, end, 0), shape) for known, end in ((below, low), (above, high)))
     if (below & above).all():
-        return _between(jax.random.uniform(key, shape, low.dtype), low, high)
+        return _between(jax.random.uniform(key, shape, low.dtype), floor, ceiling)
+    below, above = jnp.broadcast_to(below, shape), jnp.broadcast_to(above, shape)
     uniform_key, normal_key, exponential_key = jax.random.split(key, 3)
-    floor, ceiling = np.where(below, low, 0), np.where(above, high, 0)
     uniform = _between(jax.random.uniform(uniform_key, shape, low.dtype), floor, ceiling)
     normal = jax.random.normal(normal_key, shape, low.dtype)
     tail = jax.random.exponential(exponential_key, shape, low.dtype)
@@ -183,7 +186,8 @@ def _sample_box(space, key, shape):
 
 def _between(uniform, low, high):
     # Not `low + uniform * (high - low)`: the range of Gymnasium's widest boxes overflows float32.
-    return (1 - uniform) * low + uniform * high
+    # Rounding may then leave a narrow box, hence the clip.
+    return jnp.clip((1 - uniform) * low + uniform * high, low, high)
 
 
 def _same_kind(space, dtype):

@@ -165,7 +165,7 @@ class HeartPole(Environment):
         gain = (productivity(self, acted) - old_score * half_hours) / worked.time_elapsed
         risk = heart_attack_risk(self, worked.hypertension)
         attack = draws.heart_attack < risk
-        attacks_paid = jnp.where(self.expected_penalty, risk, attack)
+        attacks_paid = jnp.where(self.expected_penalty, risk, attack.astype(risk.dtype))
         after = worked._replace(
             hypertension=jnp.where(attack, 0.0, worked.hypertension), last_action=action, heart_attack=attack
         )

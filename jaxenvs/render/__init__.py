@@ -1,1 +1,1 @@
-"""Pictures of environments: `canvas` has the shapes, each other file one picture, a pure function of plain numbers."""
+"""Pictures of environments from plain numbers: `canvas` has the shapes, each other file one picture."""

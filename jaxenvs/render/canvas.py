@@ -1,10 +1,11 @@
 """Flat shapes on a small raster, antialiased: what the pictures of environments are drawn with.
 
-Coordinates are floats in pixels of the finished picture, x to the right and y down. A colour is (red, green, blue) or
-(red, green, blue, opacity), each 0 to 255.
+Coordinates are floats in pixels of the finished picture, x to the right and y down. A colour is
+(red, green, blue) or (red, green, blue, opacity), each 0 to 255.
 """
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -77,9 +78,8 @@ class Canvas:
             anchor: Pillow's two letters, such as "lm" (left, middle), "mm", "rm", "ls" (left, baseline).
             bold: thickens the strokes.
         """
-        self._draw(fill).text(
-            (x * _SCALE, y * _SCALE), text, fill=fill, font=_font(size * _SCALE), anchor=anchor, stroke_width=int(bold)
-        )
+        at, font = (x * _SCALE, y * _SCALE), _font(size * _SCALE)
+        self._draw(fill).text(at, text, fill=fill, font=font, anchor=anchor, stroke_width=int(bold))
 
     def bar(self, x0, y0, x1, y1, share, fill, track, start=0.0):
         """Fills a part of a round-ended track, for gauges.
@@ -109,7 +109,7 @@ class Canvas:
 
 
 def mix(first, second, share):
-    """The colour that lies `share` of the way from the first to the second; the share is clipped to [0, 1]."""
+    """The colour that lies `share`, clipped to [0, 1], of the way from the first to the second."""
     share = min(max(share, 0.0), 1.0)
     return tuple(round(a + share * (b - a)) for a, b in zip(first, second, strict=True))
 
@@ -121,7 +121,7 @@ def ramp(stops, position):
         stops: sequence of (position, colour), positions rising.
         position: beyond the ends the colour is that of the end.
     """
-    for (low, first), (high, second) in zip(stops[:-1], stops[1:], strict=True):
+    for (low, first), (high, second) in itertools.pairwise(stops):
         if position < high:
             return mix(first, second, (position - low) / (high - low))
     return stops[-1][1]
@@ -134,16 +134,15 @@ def around(x, y, radius, degrees):
 
 
 def number(value, digits=2, sign=False):
-    """Prints a number with a fixed count of decimals while it is short, and in powers of ten beyond 99999.
+    """Prints a number in at most eight characters: fewer decimals from 100 on, powers of ten from 100000 on.
 
-    >>> number(-0.001), number(1.5, sign=True), number(123456.0)
-    ('0.00', '+1.50', '1.2e+05')
+    >>> number(-0.001), number(1.5, sign=True), number(-432.1, 3), number(123456.0)
+    ('0.00', '+1.50', '-432.1', '1.2e+05')
     """
     plus = "+" if sign else ""
-    if not abs(value) < 1e5:
+    if not abs(value) < 99_999.5:
         return f"{value:{plus}.1e}"
-    if abs(value) >= 1000:
-        digits = 0
+    digits = 0 if abs(value) >= 1000 else min(digits, 1) if abs(value) >= 100 else digits
     return f"{round(value, digits) + 0.0:{plus}.{digits}f}"
 
 
@@ -152,7 +151,7 @@ def _pillow():
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
-        raise ImportError('Pictures need Pillow, which is not installed: pip install "jaxenvs[play]"') from error
+        raise ImportError('pictures need Pillow: pip install "jaxenvs[play]"') from error
     return Image, ImageDraw, ImageFont
 
 

@@ -1,20 +1,21 @@
-"""The picture of HeartPole: a person's day at the desk, the last thing they did, and the numbers that matter."""
+"""The picture of HeartPole: a person's day at the desk, what they just did, and the numbers."""
 
 import functools
 import math
 
 from .canvas import Canvas, number
-from .heartpole_scene import AMBER, BEER, COFFEE, INK, LILAC, RED, SCENE_HEIGHT, SCENE_WIDTH, WHITE, bed, desk, heart, room
+from .heartpole_person import BEER, LILAC, bed, desk, heart
+from .heartpole_room import AMBER, INK, RED, SCENE_HEIGHT, SCENE_WIDTH, WHITE, room
 
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _ROW = 420, 620, 47
 _MUTED, _TRACK, _RULE, _STRIP = (154, 161, 188), (58, 64, 92), (66, 72, 102), (46, 51, 76)
-_GREEN, _BLUE, _CORAL = (96, 196, 138), (96, 160, 230), (244, 96, 92)
+_GREEN, _BLUE, _CORAL, _LATTE = (96, 196, 138), (96, 160, 230), (244, 96, 92), (196, 136, 92)
 
 _CAPTIONS = {
     -1: ("has just woken up", "each half-hour: nothing, a coffee, a beer or a night's sleep", AMBER),
     0: ("drinks nothing", "and works for half an hour", _GREEN),
-    1: ("drinks coffee", "more alert, higher blood pressure; then half an hour of work", COFFEE),
+    1: ("drinks coffee", "more alert, higher blood pressure; then half an hour of work", _LATTE),
     2: ("drinks beer", "tipsy, less alert, higher blood pressure; half an hour of work", BEER),
     3: ("sleeps 8 hours", "wakes up fresh and alert, then works for half an hour", LILAC),
 }
@@ -36,7 +37,7 @@ def picture(
     """Draws one moment of HeartPole.
 
     Args:
-        alertness, hypertension, intoxication: f32[], as in the state; a gauge ends somewhere, its number doesn't.
+        alertness, hypertension, intoxication: f32[], as in the state; gauges end, their numbers don't.
         time_since_slept, time_elapsed: f32[], half-hours; the first day begins at 08:00.
         work_done: f32[], sum of the productivity of every half-hour worked.
         last_action: i32[], -1 none yet, 0 nothing, 1 coffee, 2 beer, 3 sleep.
@@ -59,7 +60,7 @@ def picture(
     if action == 3:
         bed(canvas, intoxication, attack)
     else:
-        desk(canvas, alertness, intoxication, productivity, action, attack, elapsed)
+        desk(canvas, alertness, intoxication, productivity, action, attack, hour)
     if attack:
         canvas.rectangle(0, 0, SCENE_WIDTH, SCENE_HEIGHT, (240, 0, 20, 110))
     heart(canvas, hypertension, attack)
@@ -92,30 +93,33 @@ def _caption(canvas, action, attack):
     if attack:
         canvas.rounded(20, 158, 196, 200, 8, RED)
         canvas.text(108, 172, "HEART ATTACK", 19, WHITE, "mm", bold=True)
-        canvas.text(108, 190, "reward - 100", 12, WHITE, "mm")
+        canvas.text(108, 190, "blood pressure falls to zero", 11, WHITE, "mm")
 
 
 def _header(canvas, elapsed, hour, score, productivity):
     minutes = round(60 * hour)
     canvas.text(_LEFT, 28, f"Day {int((elapsed + 16) // 48) + 1}", 22, WHITE, bold=True)
     canvas.text(_RIGHT, 28, f"{minutes // 60 % 24:02d}:{minutes % 60:02d}", 22, WHITE, "rm", bold=True)
-    canvas.text(_LEFT, 90, number(score), 32, _GREEN if score >= 0 else _CORAL, bold=True)
+    canvas.text(_LEFT, 90, number(score), 30, _GREEN if score >= 0 else _CORAL, bold=True)
     colour = _GREEN if productivity >= 0 else _CORAL
     canvas.text(_RIGHT, 90, number(productivity, sign=True), 20, colour, "rm", bold=True)
 
 
 def _gauges(canvas, alertness, hypertension, intoxication, hours, risk):
-    mood = _band(alertness, ((0, "exhausted", _CORAL), (0.6, "sleepy", _BLUE), (3, "focused", _GREEN)), "anxious", AMBER)
+    steps = ((0, "exhausted", _CORAL), (0.6, "sleepy", _BLUE), (3, "focused", _GREEN))
+    mood = _band(alertness, steps, "anxious", AMBER)
     _gauge(canvas, 0, number(alertness), (alertness + 2) / 8, mood, start=0.25)
-    mood = _band(hypertension, ((1.5, "calm", _GREEN), (4, "raised", AMBER)), "dangerous", _CORAL)
+    mood = _band(hypertension, ((1.5, "calm", _GREEN), (4, "raised", AMBER)), "severe", _CORAL)
     _gauge(canvas, 1, number(hypertension), hypertension / 10, mood)
-    steps = ((0.01, "sober", _GREEN), (0.12, "tipsy", AMBER), (0.15, "Ballmer peak", LILAC))
-    _gauge(canvas, 2, number(intoxication, 3), intoxication / 0.25, _band(intoxication, steps, "drunk", _CORAL))
+    # between 0.12 and 0.15 lies the Ballmer peak
+    steps = ((0.01, "sober", _GREEN), (0.12, "tipsy", AMBER), (0.15, "inspired", LILAC))
+    mood = _band(intoxication, steps, "drunk", _CORAL)
+    _gauge(canvas, 2, number(intoxication, 3), intoxication / 0.25, mood)
     mood = _band(hours, ((10, "rested", _GREEN), (18, "tired", AMBER)), "overtired", _CORAL)
     _gauge(canvas, 3, number(hours, 1), hours / 36, mood)
     # from 0.1 % to 100 % by powers of ten: nearly the whole life of a careful person lies below 1 %
     share = (math.log10(risk) + 3) / 3 if risk > 0 else 0.0
-    mood = _band(risk, ((0.002, "per half-hour", _GREEN), (0.02, "per half-hour", AMBER)), "per half-hour", _CORAL)
+    mood = _band(risk, ((0.002, "in 30 min", _GREEN), (0.02, "in 30 min", AMBER)), "in 30 min", _CORAL)
     _gauge(canvas, 4, number(100 * risk, 2 if risk < 0.1 else 1) + " %", share, mood)
 
 
@@ -123,7 +127,7 @@ def _gauge(canvas, row, value, share, mood, start=0.0):
     y = 134 + _ROW * row
     word, colour = mood
     canvas.text(_RIGHT, y, value, 14, WHITE, "rm", bold=True)
-    canvas.text(_RIGHT - 62, y, word, 12, colour, "rm")
+    canvas.text(_RIGHT - 58, y, word, 12, colour, "rm")
     canvas.bar(_LEFT, y + 13, _RIGHT, y + 22, share, colour, _TRACK, start)
     if start:
         x = _LEFT + start * (_RIGHT - _LEFT)

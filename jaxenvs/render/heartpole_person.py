@@ -1,40 +1,28 @@
-"""What stands in HeartPole's room: window, clock, desk, bed, the person and their heart; `heartpole` composes them."""
+"""The person of HeartPole, at the desk or in bed, and their heart."""
 
 import functools
 import math
 
-from .canvas import around, mix, ramp
+from .canvas import around, ramp
+from .heartpole_room import AMBER, INK, RED, WHITE, lamp
 
-SCENE_WIDTH, SCENE_HEIGHT = 400, 312
-INK, WHITE, AMBER, RED = (34, 38, 58), (240, 242, 248), (246, 178, 74), (232, 34, 48)
 COFFEE, BEER, LILAC = (122, 76, 48), (242, 180, 52), (134, 116, 208)
 _SKIN, _SHADE, _HAIR, _LIP = (242, 198, 164), (222, 172, 140), (82, 56, 48), (112, 48, 50)
-_SHIRT, _SLEEVE, _WOOD, _DARK_WOOD = (70, 128, 186), (60, 112, 166), (158, 106, 70), (112, 78, 62)
-
-_ZENITH = ((5, (16, 20, 48)), (7, (104, 140, 200)), (12, (92, 170, 236)), (17, (100, 160, 222)), (19.5, (84, 74, 130)),
-           (21, (16, 20, 48)))  # fmt: skip
-_HORIZON = ((5, (36, 42, 84)), (6.5, (250, 178, 124)), (9, (198, 228, 248)), (17, (206, 226, 240)),
-            (19, (248, 148, 96)), (21, (36, 42, 84)))  # fmt: skip
-_DAWN, _DUSK = 5.5, 20.5
+_SHIRT, _SLEEVE, _TROUSERS = (70, 128, 186), (60, 112, 166), (52, 62, 104)
+_WOOD, _DARK_WOOD = (158, 106, 70), (112, 78, 62)
 
 
-def room(canvas, hour):
-    """Draws walls, floor, window and clock at an hour in [0, 24)."""
-    along = (hour - _DAWN) / (_DUSK - _DAWN)
-    light = min(max(2.2 * math.sin(math.pi * along), 0.0), 1.0) if 0 <= along <= 1 else 0.0
-    canvas.rectangle(0, 0, SCENE_WIDTH, 250, mix((74, 76, 112), (242, 230, 212), light))
-    canvas.rectangle(0, 246, SCENE_WIDTH, SCENE_HEIGHT, mix((62, 54, 78), (206, 170, 134), light))
-    canvas.rectangle(0, 243, SCENE_WIDTH, 248, mix((102, 100, 132), (255, 250, 240), light))
-    _window(canvas, hour, light)
-    _clock(canvas, 224, 64, hour, mix((206, 206, 222), (255, 253, 248), light))
-
-
-def desk(canvas, alertness, intoxication, productivity, action, attack, elapsed):
+def desk(canvas, alertness, intoxication, productivity, action, attack, hour):
     """Draws the person at work; `action` 1 or 2 puts a cup or a glass into the hand."""
-    shake = 2.5 * math.sin(2.4 * elapsed) if alertness > 3 else 0.0
+    shake = 2.5 * math.sin(4.8 * hour) if alertness > 3 else 0.0
     x, y = 258 + shake, 150
-    canvas.rounded(212, 176, 304, 262, 16, (84, 78, 104))
-    canvas.rounded(x - 50, 192, x + 50, 280, 28, _SHIRT)
+    canvas.rectangle(254, 262, 262, 292, INK)
+    canvas.rounded(226, 290, 290, 297, 3, INK)
+    canvas.rounded(210, 174, 306, 268, 16, (92, 84, 110))
+    for side in (-1, 1):
+        canvas.line([(258 + 22 * side, 258), (258 + 26 * side, 294)], _TROUSERS, 20)
+        canvas.rounded(258 + 29 * side - 15, 293, 258 + 29 * side + 15, 305, 5, INK)
+    canvas.rounded(x - 50, 192, x + 50, 256, 26, _SHIRT)
     canvas.rounded(x - 11, 172, x + 11, 202, 10, _SHADE)
     _head(canvas, x, y, alertness, intoxication, productivity, attack)
     canvas.rectangle(92, 242, 390, 252, _WOOD)
@@ -43,7 +31,7 @@ def desk(canvas, alertness, intoxication, productivity, action, attack, elapsed)
     canvas.rounded(216, 196, 300, 242, 5, (204, 210, 222))
     canvas.circle(258, 219, 5, (250, 251, 253))
     canvas.rounded(204, 238, 312, 243, 2, (166, 172, 190))
-    _lamp(canvas, 356)
+    lamp(canvas, 364, hour)
     canvas.line([(x - 43, 212), (x - 50, 232)], _SLEEVE, 16)
     canvas.circle(x - 50, 236, 8, _SKIN)
     if action in (1, 2):
@@ -72,11 +60,16 @@ def bed(canvas, intoxication, attack):
         else:
             canvas.arc(x + 11 * side, y - 4, 6, 6, 20, 160, INK, 2)
     canvas.ellipse(x, y + 16, 4, 3.5, _LIP)
-    canvas.polygon([(104, 240), (128, 212), (160, 214), (200, 222), (250, 214), (300, 230), (300, 262), (104, 262)], LILAC)
-    canvas.rounded(98, 234, 312, 274, 12, LILAC)
+    canvas.polygon([(104, 262), *((x, _blanket(x)) for x in range(104, 304, 4)), (302, 262)], LILAC)
+    canvas.rounded(98, 236, 312, 274, 12, LILAC)
     canvas.rounded(286, 226, 312, 274, 10, (196, 186, 240))
     for size, x, y in ((16, 290, 176), (23, 266, 154), (31, 234, 126)):
         canvas.text(x, y, "Z", size, LILAC, "mm", bold=True)
+
+
+def _blanket(x):
+    """Height of the blanket over the feet and over the body."""
+    return 238 - 24 * math.exp(-(((x - 130) / 17) ** 2)) - 19 * math.exp(-(((x - 238) / 62) ** 4))
 
 
 def heart(canvas, hypertension, attack):
@@ -106,52 +99,6 @@ def _half_heart(side):
         height = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
         points.append((side * math.sin(t) ** 3, -height / 16))
     return tuple(points)
-
-
-def _window(canvas, hour, light):
-    left, top, right, bottom = 26, 28, 162, 144
-    zenith, horizon = ramp(_ZENITH, hour), ramp(_HORIZON, hour)
-    for strip in range(29):
-        canvas.rectangle(left, top + 4 * strip, right, top + 4 * strip + 4, mix(zenith, horizon, strip / 28))
-    for star in range(14) if light == 0 else ():
-        canvas.circle(left + 8 + star * 53 % 120, top + 8 + star * 29 % 58, 0.8 + star % 3 * 0.3, WHITE)
-    day = _DAWN <= hour < _DUSK
-    along = (hour - _DAWN) / (_DUSK - _DAWN) if day else (hour - _DUSK) % 24 / (24 - _DUSK + _DAWN)
-    x, y = left + 16 + 104 * along, bottom - 28 - 70 * math.sin(math.pi * along)
-    canvas.circle(x, y, 11, (255, 214, 92) if day else (236, 236, 214))
-    if not day:
-        canvas.circle(x + 5, y - 3, 9, mix(zenith, horizon, (y - top) / 116))
-    for house, tall in enumerate((26, 40, 22, 34, 46, 28, 20)):
-        _house(canvas, left + 20 * house - 2, bottom, tall, light)
-    frame = mix((150, 146, 172), (255, 255, 255), light)
-    for x in (left, (left + right) / 2, right):
-        canvas.rectangle(x - 3, top - 3, x + 3, bottom + 3, frame)
-    for y in (top, bottom):
-        canvas.rectangle(left - 3, y - 3, right + 3, y + 3, frame)
-    canvas.rectangle(left - 10, bottom + 3, right + 10, bottom + 9, frame)
-
-
-def _house(canvas, x, ground, tall, light):
-    canvas.rectangle(x, ground - tall, x + 19, ground, mix((30, 34, 62), (128, 150, 176), light))
-    for pane in range(1, (tall - 4) // 9) if light < 0.5 else ():
-        across, up = x + 4 + 7 * ((pane + tall) % 2), ground - 4 - 9 * pane
-        canvas.rectangle(across, up, across + 4, up + 4, AMBER)
-
-
-def _clock(canvas, x, y, hour, face):
-    canvas.circle(x, y, 30, (92, 80, 82))
-    canvas.circle(x, y, 26, face)
-    for mark in range(12):
-        canvas.line([around(x, y, 21 + (mark % 3 > 0), 30 * mark), around(x, y, 23, 30 * mark)], (92, 80, 82), 1.5)
-    canvas.line([(x, y), around(x, y, 12, 30 * hour)], INK, 3.5)
-    canvas.line([(x, y), around(x, y, 19, 360 * hour)], INK, 2)
-    canvas.circle(x, y, 2.5, RED)
-
-
-def _lamp(canvas, x):
-    canvas.rounded(x - 16, 237, x + 16, 242, 2, INK)
-    canvas.line([(x, 238), (x + 12, 206), (x - 8, 184)], INK, 3)
-    canvas.polygon([(x - 4, 174), (x + 6, 186), (x - 20, 204), (x - 32, 188)], AMBER)
 
 
 def _cup(canvas, x, y):
@@ -194,7 +141,7 @@ def _head(canvas, x, y, alertness, intoxication, productivity, attack):
     elif tense:
         canvas.line([(x + 4 * step, y + 21 + step % 2 * 3) for step in range(-3, 4)], _LIP, 2)
     else:
-        bend = 5 * min(max(productivity - 0.2, -1.0), 1.0)
+        bend = 5 * min(max(productivity, -1.0), 1.0)
         canvas.line([(x + 2.2 * t, y + 21 + bend * (1 - t * t / 16)) for t in range(-4, 5)], _LIP, 2.5)
     for degrees in (-66, -44, 44, 66) if tense else ():
         canvas.line([around(x, y, 45, degrees), around(x, y, 54, degrees)], AMBER, 3)
@@ -212,7 +159,7 @@ def _crossed_eye(canvas, x, y):
 
 
 def _eye(canvas, x, y, side, alertness):
-    opening = min(max(0.15 + 0.75 * alertness, 0.1), 1.0)
+    opening = min(max(0.25 + 0.75 * alertness, 0.1), 1.0)
     shut = 1 - opening
     radius, pupil, lift = (9.5, 1.8, 4) if alertness > 3 else (7.5, 3.6, 0)
     if shut > 0.5:
@@ -220,7 +167,7 @@ def _eye(canvas, x, y, side, alertness):
     canvas.ellipse(x, y + radius * shut, radius, radius * opening, (255, 255, 255))
     canvas.ellipse(x, y + radius * shut, pupil, pupil * max(opening, 0.3), INK)
     lid = y + radius * (shut - opening)
-    if shut > 0:
+    if shut > 0.1:
         canvas.line([(x - side * radius, lid), (x + side * radius, lid + 3 * shut)], (120, 76, 64), 2)
     brow = y - 12 - lift
     canvas.line([(x - side * 7, brow - lift / 2), (x + side * 7, brow + lift / 2 + 3 * shut)], _HAIR, 3)

@@ -1,0 +1,212 @@
+"""The command line: `python -m train ppo | evaluate | resume`."""
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import json
+import re
+import sys
+from pathlib import Path
+
+from train.presets import ALGORITHMS, preset
+
+
+def main(arguments=None):
+    """Runs a command; returns the exit status: 0 done, 1 refused, 130 stopped by Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    from train.run import RunError
+
+    try:
+        return options.command(options)
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def _train(options):
+    from train import run
+
+    plan = _plan(options)
+    folder = Path(options.out) if options.out else run.free_folder(f"{plan.env.replace('/', '-')}-{plan.algorithm}")
+    print(f"{plan.algorithm} on {plan.env}, {plan.total_steps:,} steps, seed {plan.seed}: {folder}", file=sys.stderr)
+    ended = _told(run.begin, plan, folder, quiet=options.quiet)
+    return _finish(options, folder, ended)
+
+
+def _resume(options):
+    from train import run
+
+    return _finish(options, options.run, run.resume(options.run, quiet=options.quiet))
+
+
+def _evaluate(options):
+    from train import run
+
+    if options.episodes < 1:
+        raise run.RunError(f"--episodes must be at least 1, got {options.episodes}")
+    plan, state = run.read(options.run)
+    constants = dict(options.set)
+    _, figures = _told(
+        run.evaluate_run, plan, state, episodes=options.episodes, seed=options.seed,
+        stochastic=options.stochastic, constants=constants,
+    )  # fmt: skip
+    print(json.dumps({"run": str(options.run), "env": plan.env, **constants, **figures}))
+    return 0
+
+
+def _finish(options, folder, ended):
+    """The pictures and the last evaluation of a run that has come to its end or was stopped."""
+    from train import report, run
+
+    if not (Path(folder) / "state.npz").exists():
+        print("stopped before the first checkpoint: there is nothing to show yet", file=sys.stderr)
+        return 130
+    plan, state = run.read(folder)
+    curve = report.write_curve(plan, folder)
+    print(f"curve: {curve}", file=sys.stderr)
+    if options.film_steps:
+        films = report.write_film(plan, state, folder, seed=plan.seed, num_steps=options.film_steps)
+        print(f"film: {films[0]}, {films[1]}", file=sys.stderr)
+    _, figures = run.evaluate_run(plan, state, episodes=options.episodes, seed=plan.seed + 1)
+    (Path(folder) / "evaluation.json").write_text(json.dumps(figures) + "\n")
+    print(json.dumps({"run": str(folder), "env": plan.env, **figures}))
+    if not ended:
+        print(f"stopped early; go on with: python -m train resume {folder}", file=sys.stderr)
+    return 0 if ended else 130
+
+
+def _plan(options):
+    from train import run
+
+    chosen = preset(options.algorithm, options.env)
+    algorithm = ALGORITHMS[options.algorithm]
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(algorithm.Config)}
+    config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}
+    total = chosen.total_steps if options.total_steps is None else options.total_steps
+    if total < 1:
+        raise run.RunError(f"--total-steps must be at least 1, got {total}")
+    plan = run.Plan(
+        algorithm=options.algorithm, env=options.env, constants=dict(options.set),
+        training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
+        curve_as_trained=chosen.curve_as_trained, config=algorithm.Config(**config), total_steps=total,
+        seed=options.seed,
+    )  # fmt: skip
+    _told(plan.training_envs)
+    _told(algorithm.check, plan.config)
+    return plan
+
+
+def _told(function, *args, **kwargs):
+    """Calls a function whose ValueErrors and TypeErrors are about what the person asked for."""
+    from train import run
+
+    try:
+        return function(*args, **kwargs)
+    except (ValueError, TypeError) as error:
+        raise run.RunError(str(error)) from error
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m train", description="Train agents, and look at what they learned.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, algorithm in ALGORITHMS.items():
+        title = (algorithm.__doc__ or name).splitlines()[0]
+        command = commands.add_parser(name, help=title, description=title, formatter_class=_Formatter)
+        command.set_defaults(command=_train, algorithm=name)
+        _add_training_options(command, algorithm)
+    resume = commands.add_parser("resume", help="go on with a run from its last checkpoint", formatter_class=_Formatter)
+    resume.set_defaults(command=_resume)
+    resume.add_argument("run", type=Path, help="the run's folder")
+    _add_report_options(resume)
+    evaluate = commands.add_parser("evaluate", help="evaluate a run's policy, as JSON", formatter_class=_Formatter)
+    evaluate.set_defaults(command=_evaluate)
+    evaluate.add_argument("run", type=Path, help="the run's folder")
+    evaluate.add_argument("--episodes", type=_whole, default=1000, help="whole episodes, played side by side")
+    evaluate.add_argument("--seed", type=int, default=0, help="of the episodes")
+    evaluate.add_argument("--stochastic", action="store_true", help="sample actions in place of the likeliest")
+    _add_set(evaluate)
+    return parser
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+
+
+def _add_training_options(command, algorithm):
+    command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0")
+    command.add_argument(
+        "--total-steps", type=_whole, help="environment steps of the whole run (default: the preset's)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of everything random")
+    command.add_argument("--out", help="the run's folder (default: the first free runs/ENV-ALGORITHM-N)")
+    _add_set(command)
+    _add_report_options(command)
+    group = command.add_argument_group("hyperparameters", "defaults in brackets; the environment's preset may differ")
+    texts = _field_texts(algorithm.Config)
+    for field in dataclasses.fields(algorithm.Config):
+        flag = "--" + field.name.rstrip("_").replace("_", "-")
+        text = f"{texts.get(field.name, '')} [{field.default}]".replace("%", "%%")
+        group.add_argument(flag, dest=field.name, type=_type_of(field.default), default=None, help=text)
+
+
+def _add_report_options(command):
+    command.add_argument("--episodes", type=_whole, default=1000, help="episodes of the last evaluation")
+    command.add_argument("--film-steps", type=_whole, default=240, help="length of the film, steps; 0 makes none")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _add_set(command):
+    command.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+        help="a constant of the environment, such as heart_attack_proclivity=0.3; may be repeated",
+    )  # fmt: skip
+
+
+def _field_texts(config):
+    """The `#:` comments of a dataclass's fields, by field name."""
+    found = re.findall(r"((?: *#: .*\n)+) *(\w+):", inspect.getsource(config))
+    return {name: " ".join(line.strip().removeprefix("#: ") for line in text.splitlines()) for text, name in found}
+
+
+def _type_of(default):
+    if isinstance(default, bool):
+        return _truth
+    if isinstance(default, tuple):
+        return lambda text: tuple(_whole(part) for part in text.split(","))
+    return _whole if isinstance(default, int) else float
+
+
+def _whole(text):
+    """1_000_000, 1000000 and 1e6 alike."""
+    try:
+        value = int(text) if re.fullmatch(r"[+-]?[\d_]+", text) else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
+    return int(value)
+
+
+def _truth(text):
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
+    return text.lower() == "true"
+
+
+def _setting(text):
+    name, equals, value = text.partition("=")
+    try:
+        if not (equals and name.isidentifier()):
+            raise ValueError
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a number, True or False, got {text!r}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""A pytree of arrays on disk: one `.npz` file, whole or not there, checked when it is read."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged, or of something else; the message says which."""
+
+
+def save(path, tree):
+    """Writes every array of a pytree, bit for bit; JAX keys included.
+
+    The file appears whole under its name or not at all: a crash leaves the older one.
+
+    Args:
+        path: where to, ending in `.npz`.
+        tree: a pytree of arrays.
+    """
+    path = Path(path)
+    arrays = {name: np.asarray(_plain(leaf)) for name, leaf in _named(tree)}
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(unfinished, "wb") as file:
+        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def load(path, like):
+    """Reads what `save` wrote.
+
+    Args:
+        path: the file.
+        like: a pytree of arrays or `jax.ShapeDtypeStruct`s with the structure, shapes and dtypes of what was saved.
+    Returns:
+        The pytree, with the arrays on the default device.
+    Raises:
+        CheckpointError: if the file is missing, damaged, or does not hold what `like` describes.
+    """
+    stored = _read(Path(path))
+    wanted = _named(like)
+    leaves = [_restored(path, name, stored, leaf) for name, leaf in wanted]
+    surplus = stored.keys() - {name for name, _ in wanted}
+    if surplus:
+        raise CheckpointError(f"{path} holds {min(surplus)}, which this run does not have")
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _named(tree):
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _is_key(leaf):
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(leaf):
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _read(path):
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
+        raise CheckpointError(f"{path} is damaged and cannot be read ({error})") from error
+
+
+def _restored(path, name, stored, like):
+    if name not in stored:
+        raise CheckpointError(f"{path} lacks {name}: it was written by another version or for another configuration")
+    expected = jax.eval_shape(_plain, like)
+    array = stored[name]
+    if array.shape != expected.shape or array.dtype != expected.dtype:
+        raise CheckpointError(
+            f"{path}: {name} is {array.dtype}{list(array.shape)}, and this run needs "
+            f"{expected.dtype}{list(expected.shape)}"
+        )
+    if not _is_key(like):
+        return jnp.asarray(array)
+    implementation = jax.random.key_impl(jax.random.wrap_key_data(jnp.zeros_like(array), impl=like.dtype._impl))
+    return jax.random.wrap_key_data(jnp.asarray(array), impl=implementation)

@@ -1,0 +1,161 @@
+"""Films of pictures: GIF and MP4 files from frames, each written whole or not at all."""
+
+import contextlib
+import math
+import os
+import pathlib
+import subprocess
+import zlib
+
+import numpy as np
+
+_PALETTE_SAMPLE = 3_000_000
+
+
+def save_gif(frames, path, *, fps):
+    """Writes frames as an endlessly repeating GIF with one palette for all.
+
+    Frames wait in memory, compressed, until the palette is known. A GIF counts in hundredths of a second, so
+    the duration of a frame is rounded to that, and is 0.02 s at least, below which browsers slow down. Equal
+    frames in a row are stored as one that lasts longer.
+
+    Args:
+        frames: iterable of uint8[h, w, 3], all of one size.
+        path: of the file; its folder exists.
+        fps: frames per second, above 0.
+    Raises:
+        ValueError: for no frame, a frame of another dtype or shape, or an fps that isn't above 0.
+        FileNotFoundError: if the folder doesn't exist.
+        ImportError: if Pillow is not installed.
+    """
+    _check_fps(fps)
+    image_module = _pillow()
+    with _whole(path) as temporary:
+        shape, packed = None, []
+        for frame in _checked(frames):
+            shape = frame.shape
+            packed.append(zlib.compress(frame.tobytes(), 1))
+        palette = _shared_palette(image_module, packed, shape)
+        first, *rest = (_reduced(image_module, item, shape, palette) for item in packed)
+        first.save(
+            temporary,
+            "GIF",
+            save_all=True,
+            append_images=rest,
+            palette=bytes(palette.getpalette()),
+            duration=max(20, 10 * round(100 / fps)),
+            loop=0,
+            optimize=True,
+        )
+
+
+def save_mp4(frames, path, *, fps):
+    """Writes frames as an H.264 film (yuv420p, which every player shows), one frame in memory at a time.
+
+    Odd sizes are made even by repeating the last row or column.
+
+    Args:
+        frames: iterable of uint8[h, w, 3], all of one size.
+        path: of the file; its folder exists.
+        fps: frames per second, above 0.
+    Raises:
+        ValueError: for no frame, a frame of another dtype or shape, or an fps that isn't above 0.
+        FileNotFoundError: if the folder doesn't exist.
+        ImportError: if imageio-ffmpeg is not installed.
+        OSError: if the encoder fails, with its message.
+    """
+    _check_fps(fps)
+    executable = _imageio_ffmpeg().get_ffmpeg_exe()
+    with _whole(path) as temporary, contextlib.ExitStack() as stack:
+        process = None
+        for frame in _checked(frames):
+            height, width, _ = frame.shape
+            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            if process is None:
+                process = stack.enter_context(_encoder(executable, temporary, even.shape, fps))
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(even.tobytes())
+
+
+@contextlib.contextmanager
+def _encoder(executable, path, shape, fps):
+    """Runs ffmpeg on raw frames from its standard input; it must end well if the block does, and is killed if not."""
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-r", str(fps), "-i", "-"]
+    coding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
+    command = [executable, "-y", "-loglevel", "error", *source, *coding, "-movflags", "+faststart", "-f", "mp4"]
+    with subprocess.Popen([*command, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+            _, message = process.communicate()
+        except BaseException:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            process.kill()
+            raise
+    if process.returncode:
+        raise OSError(f"ffmpeg could not write the film: {message.decode(errors='replace').strip()}")
+
+
+def _checked(frames):
+    """Yields the frames, each found to be uint8[h, w, 3] of the first one's size; there is at least one."""
+    expected = None
+    for index, frame in enumerate(frames):
+        frame = np.asarray(frame)
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+            raise ValueError(f"frame {index} must be uint8[height, width, 3], got {frame.dtype}{list(frame.shape)}")
+        expected = expected or frame.shape
+        if frame.shape != expected:
+            raise ValueError(f"frame {index} must have the first one's shape {expected}, got {frame.shape}")
+        yield frame
+    if expected is None:
+        raise ValueError("a film needs at least one frame, got none")
+
+
+def _check_fps(fps):
+    if not (0 < fps < math.inf):
+        raise ValueError(f"fps must be a finite number above 0, got {fps}")
+
+
+def _unpacked(item, shape):
+    return np.frombuffer(zlib.decompress(item), np.uint8).reshape(shape)
+
+
+def _shared_palette(image_module, packed, shape):
+    stride = max(1, math.ceil(math.sqrt(len(packed) * shape[0] * shape[1] / _PALETTE_SAMPLE)))
+    sample = np.concatenate([_unpacked(item, shape)[::stride, ::stride].reshape(-1, 3) for item in packed])
+    # 127 colours and one that Pillow adds to mark the pixels that stay as they were: seven bits a pixel
+    return image_module.fromarray(sample[None]).quantize(127)
+
+
+def _reduced(image_module, item, shape, palette):
+    return image_module.fromarray(_unpacked(item, shape)).quantize(palette=palette, dither=image_module.Dither.NONE)
+
+
+@contextlib.contextmanager
+def _whole(path):
+    """Yields a temporary name beside `path`; the file takes its place if the block ends well, else goes."""
+    path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} can't be written: there is no folder {path.parent}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _pillow():
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("a GIF needs Pillow: pip install pillow") from error
+    return Image
+
+
+def _imageio_ffmpeg():
+    try:
+        import imageio_ffmpeg
+    except ImportError as error:
+        raise ImportError("an MP4 needs imageio-ffmpeg: pip install imageio-ffmpeg") from error
+    return imageio_ffmpeg

@@ -1,0 +1,94 @@
+"""What a run leaves behind while it goes on: JSON lines, TensorBoard events, and a progress bar."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+
+class Log:
+    """Rows of figures, appended to `metrics.jsonl` and to TensorBoard events in one folder.
+
+    Args:
+        folder: an existing folder; rows of an earlier part of the run are kept.
+        upto: with an int, only the rows of at most so many steps are kept: a resumed run writes the rest again.
+    """
+
+    def __init__(self, folder, *, upto=None):
+        from tensorboardX import SummaryWriter
+
+        self.path = Path(folder) / "metrics.jsonl"
+        self.rows = [row for row in read_rows(self.path) if upto is None or row["steps"] <= upto]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        self._events = SummaryWriter(str(folder), purge_step=None if upto is None else upto + 1)
+        self._file = open(self.path, "a")  # noqa: SIM115 - closed by close()
+
+    def write(self, row):
+        """Appends a row.
+
+        Args:
+            row: dict of name to number, with `steps` among them; what is not finite is left out.
+        """
+        row = {
+            name: value for name, value in row.items() if not (isinstance(value, float) and not math.isfinite(value))
+        }
+        self.rows.append(row)
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        for name, value in row.items():
+            if name != "steps":
+                self._events.add_scalar(name, value, steps)
+
+    def close(self):
+        self._file.close()
+        self._events.close()
+
+
+def read_rows(path):
+    """The rows of a `metrics.jsonl`; none if it does not exist, and none of a last line that a crash cut short."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+class Progress:
+    """A bar with steps, steps/s, time left and return; plain lines where the output is no terminal."""
+
+    def __init__(self, total, *, done=0, quiet=False):
+        from tqdm import tqdm
+
+        self._plain = not sys.stderr.isatty()
+        self._quiet = quiet
+        self._bar = tqdm(
+            total=total, initial=done, unit="step", unit_scale=True, smoothing=0.2, disable=quiet or self._plain,
+            dynamic_ncols=True,
+        )  # fmt: skip
+
+    def say(self, text):
+        """A line above the bar."""
+        if not self._quiet:
+            self._bar.write(text, file=sys.stderr)
+
+    def advance(self, steps, row):
+        """Moves the bar on by some steps, and shows the row's figures."""
+        shown = {"return": row.get("return_mean"), "evaluation": row.get("eval_mean")}
+        figures = ", ".join(f"{name} {value:.6g}" for name, value in shown.items() if value is not None)
+        self._bar.set_postfix_str(figures, refresh=False)
+        self._bar.update(steps)
+        if self._plain and not self._quiet:
+            left = (self._bar.total - row["steps"]) / max(row["steps_per_second"], 1e-9)
+            print(
+                f"{row['steps'] / 1e6:8.2f}M steps  {row['steps_per_second'] / 1e3:6.0f}k steps/s  "
+                f"{left:4.0f} s left  {figures}",
+                file=sys.stderr,
+            )
+
+    def close(self):
+        self._bar.close()

@@ -1,0 +1,109 @@
+"""Returns and advantages over time-major arrays, exact at terminations and at truncations."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+def gae(reward, value, next_value, terminated, truncated, *, gamma, lambda_):
+    """Generalised advantage estimates (Schulman et al. 2016, eq. 16).
+
+        A_t = d_t + gamma * lambda * (1 - done_t) * A_{t+1},   d_t = r_t + gamma * (1 - terminated_t) * v'_t - v_t
+
+    Args:
+        reward, value, next_value: f32[T, N]; `next_value` is the value of the observation before any reset.
+        terminated, truncated: bool[T, N].
+        gamma: discount per step, in [0, 1].
+        lambda_: trace decay, in [0, 1].
+    Returns:
+        f32[T, N].
+    Raises:
+        ValueError: at trace time, if the shapes differ.
+
+    >>> import jax.numpy as jnp
+    >>> on, off = jnp.array([[True]]), jnp.array([[False]])
+    >>> one, two = jnp.array([[1.0]]), jnp.array([[2.0]])
+    >>> float(gae(one, one, two, off, on, gamma=0.5, lambda_=1.0)[0, 0])    # truncated: the next value counts
+    1.0
+    >>> float(gae(one, one, two, on, off, gamma=0.5, lambda_=1.0)[0, 0])    # terminated: it does not
+    0.0
+    """
+    shapes = {x.shape for x in (reward, value, next_value, terminated, truncated)}
+    if len(shapes) != 1:
+        raise ValueError(f"gae needs arrays of one shape [T, N], got {sorted(shapes)}")
+    delta = reward + gamma * jnp.where(terminated, 0.0, next_value) - value
+    decay = jnp.where(terminated | truncated, 0.0, gamma * lambda_)
+
+    def back(advantage, inputs):
+        delta_t, decay_t = inputs
+        advantage = delta_t + decay_t * advantage
+        return advantage, advantage
+
+    return jax.lax.scan(back, jnp.zeros_like(delta[0]), (delta, decay), reverse=True)[1]
+
+
+def discounted_sums(reward, done, start, *, gamma):
+    """Running discounted sums of past rewards, G_t = gamma * G_{t-1} + r_t, begun anew after each end.
+
+    Args:
+        reward: f32[T, N].
+        done: bool[T, N], true where an episode ended with step t.
+        start: f32[N], the sums carried in.
+        gamma: discount per step, in [0, 1].
+    Returns:
+        (f32[T, N], f32[N]): the sums, and those to carry on.
+    """
+
+    def forward(total, inputs):
+        reward_t, done_t = inputs
+        total = gamma * total + reward_t
+        return jnp.where(done_t, 0.0, total), total
+
+    carried, sums = jax.lax.scan(forward, start, (reward, done))
+    return sums, carried
+
+
+class Moments(NamedTuple):
+    """Running mean and variance of vectors, with the number of samples they stand for."""
+
+    #: f32[...]
+    mean: jax.Array
+    #: f32[...]
+    variance: jax.Array
+    #: f32[]
+    count: jax.Array
+
+
+def init_moments(shape):
+    """Moments of nothing yet: mean 0, variance 1."""
+    return Moments(jnp.zeros(shape), jnp.ones(shape), jnp.zeros(()))
+
+
+def update_moments(moments, samples):
+    """Adds samples to running moments (Chan, Golub, LeVeque 1983).
+
+    Args:
+        moments: `Moments` of shape s.
+        samples: f32[..., *s].
+    Returns:
+        `Moments`.
+    """
+    axes = tuple(range(samples.ndim - moments.mean.ndim))
+    new = jnp.float32(samples.size // max(moments.mean.size, 1))
+    mean = samples.mean(axes)
+    variance = jnp.mean((samples - mean) ** 2, axes)
+    count = moments.count + new
+    delta = mean - moments.mean
+    weight = new / count
+    # Variance as a weighted mean, not a growing sum of squares: float32 keeps its digits however long the run.
+    spread = (1 - weight) * moments.variance + weight * variance + weight * (1 - weight) * delta**2
+    return Moments(moments.mean + weight * delta, spread, count)
+
+
+def standardise(moments, x, *, clip):
+    """(x - mean) / std, cut to [-clip, clip].
+
+    The cut and a least standard deviation of 1e-4 keep features that have hardly varied yet from exploding.
+    """
+    return jnp.clip((x - moments.mean) / jnp.maximum(jnp.sqrt(moments.variance), 1e-4), -clip, clip)

@@ -1,0 +1,258 @@
+"""The driver: chunks of updates on the device, and between them a progress bar, figures, evaluation and saving."""
+
+import dataclasses
+import json
+import platform
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import jaxenvs
+from train import checkpoint
+from train.evaluate import evaluate, summary
+from train.log import Log, Progress
+from train.presets import ALGORITHMS
+
+# Chunks of a run: the bar moves, the state is saved and the policy evaluated so many times.
+_CHUNKS = 40
+_CURVE_EPISODES = 1024
+
+
+class RunError(Exception):
+    """A run that cannot be begun, read or gone on with; the message is one sentence for a person."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides a run; kept in the run's folder as `config.json`."""
+
+    algorithm: str
+    env: str
+    #: Constants of the environment that differ from its defaults.
+    constants: dict
+    #: Constants that differ further while training.
+    training: dict
+    #: Whether the learning curve's evaluations use the constants of training.
+    curve_as_trained: bool
+    #: The algorithm's `Config`.
+    config: Any
+    total_steps: int
+    seed: int
+
+    @property
+    def steps_per_update(self):
+        return self.config.num_envs * self.config.num_steps
+
+    @property
+    def num_updates(self):
+        """Updates of the whole run: total_steps, rounded up to whole updates."""
+        return -(-self.total_steps // self.steps_per_update)
+
+    def training_envs(self):
+        return jaxenvs.make_vec(self.env, self.config.num_envs, **{**self.constants, **self.training})
+
+    def evaluation_envs(self, episodes, **constants):
+        return jaxenvs.make_vec(self.env, episodes, **{**self.constants, **constants})
+
+
+def begin(plan, folder, *, quiet=False):
+    """Starts a run in a new folder, and sees it to its end or to Ctrl-C.
+
+    Args:
+        plan: `Plan`.
+        folder: a folder that does not exist yet or is empty.
+    Returns:
+        True if the run came to its end, False if it was stopped.
+    Raises:
+        RunError: if the folder holds something.
+    """
+    folder = Path(folder)
+    algorithm = ALGORITHMS[plan.algorithm]
+    algorithm.check(plan.config)
+    state = jax.jit(algorithm.init)(plan.config, plan.training_envs(), jax.random.key(plan.seed))
+    claim(folder)
+    write_plan(plan, folder)
+    return _go_on(plan, folder, state, Log(folder), quiet)
+
+
+def resume(folder, *, quiet=False):
+    """Goes on with a run from its last checkpoint, as if it had never been stopped.
+
+    Args, Returns: as for `begin`.
+    Raises:
+        RunError: if the folder holds no run, or a damaged one.
+    """
+    plan, state = read(folder)
+    steps = int(state.updates) * plan.steps_per_update
+    return _go_on(plan, Path(folder), state, Log(folder, upto=steps), quiet)
+
+
+def claim(folder):
+    """Makes a new folder; refuses one that holds anything, with a RunError: no run is ever overwritten."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made into a run's folder: {error.strerror}") from error
+    if taken:
+        raise RunError(
+            f"{folder} holds a run already, which is left as it is: choose another --out, or "
+            f"`python -m train resume {folder}`"
+        )
+
+
+def free_folder(plan_name, root="runs"):
+    """The first of `root/name-1`, `root/name-2`, … that does not exist."""
+    number = 1
+    while (Path(root) / f"{plan_name}-{number}").exists():
+        number += 1
+    return Path(root) / f"{plan_name}-{number}"
+
+
+def write_plan(plan, folder):
+    text = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    text["config"] = dataclasses.asdict(plan.config)
+    text["versions"] = {"python": platform.python_version(), "jax": jax.__version__, "jaxenvs": jaxenvs.__version__}
+    text["device"] = jax.devices()[0].device_kind
+    (folder / "config.json").write_text(json.dumps(text, indent=2) + "\n")
+
+
+def read_plan(folder):
+    """The `Plan` of a run's folder.
+
+    Raises:
+        RunError: if the folder holds none, or one that cannot be read.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise RunError(f"{folder} holds no run: there is no {path.name} in it")
+    try:
+        stored = json.loads(path.read_text())
+        algorithm = ALGORITHMS[stored["algorithm"]]
+        config = {k: tuple(v) if isinstance(v, list) else v for k, v in stored["config"].items()}
+        names = {field.name for field in dataclasses.fields(Plan)}
+        plan = {**{k: v for k, v in stored.items() if k in names}, "config": algorithm.Config(**config)}
+        return Plan(**plan)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
+
+
+def read(folder):
+    """(Plan, state) of a run, as its last checkpoint has it.
+
+    Raises:
+        RunError: if the folder holds no run, or a damaged one.
+    """
+    plan = read_plan(folder)
+    try:
+        like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), jax.random.key(0))
+        return plan, checkpoint.load(Path(folder) / "state.npz", like)
+    except (checkpoint.CheckpointError, ValueError, TypeError) as error:
+        raise RunError(str(error)) from error
+
+
+def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=None):
+    """Evaluates a trained policy in the environment as it is, whatever it was trained on.
+
+    Returns:
+        (Episodes, dict): the raw results, and their `summary`.
+    """
+    envs = plan.evaluation_envs(episodes, **(constants or {}))
+    algorithm = ALGORITHMS[plan.algorithm]
+
+    @jax.jit
+    def whole(config, envs, state, key):
+        return evaluate(envs, algorithm.policy(config, envs, state, greedy=not stochastic), key)
+
+    results = whole(plan.config, envs, state, jax.random.key(seed))
+    return results, summary(results)
+
+
+def _go_on(plan, folder, state, log, quiet):
+    chunk = max(1, round(plan.num_updates / _CHUNKS))
+    progress = Progress(
+        plan.num_updates * plan.steps_per_update, done=int(state.updates) * plan.steps_per_update, quiet=quiet
+    )
+    advance, assess = _compiled(plan, state, progress)
+    with _Interrupt() as interrupt:
+        while int(state.updates) < plan.num_updates and not interrupt.asked:
+            count = min(chunk, plan.num_updates - int(state.updates))
+            began = time.perf_counter()
+            state, sums = jax.block_until_ready(advance(state, count))
+            seconds = time.perf_counter() - began
+            row = _row(plan, state, sums, count, seconds) | assess(state)
+            log.write(row)
+            checkpoint.save(folder / "state.npz", state)
+            progress.advance(count * plan.steps_per_update, row)
+    progress.close()
+    log.close()
+    return int(state.updates) >= plan.num_updates
+
+
+def _compiled(plan, state, progress):
+    """(advance, assess): the jitted chunk of updates and the evaluation for the curve, compiled beforehand."""
+    algorithm = ALGORITHMS[plan.algorithm]
+    config = dataclasses.replace(plan.config, schedule_updates=float(plan.num_updates))
+    envs = plan.training_envs()
+    watched = plan.evaluation_envs(_CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
+    began = time.perf_counter()
+
+    @jax.jit
+    def chunk(config, envs, state, count):
+        def one(_, carry):
+            state, sums = carry
+            state, metrics = algorithm.update(config, envs, state)
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        shapes = jax.eval_shape(algorithm.update, config, envs, state)[1]
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        return jax.lax.fori_loop(0, count, one, (state, zeros))
+
+    @jax.jit
+    def watch(config, envs, state, key):
+        return evaluate(envs, algorithm.policy(config, envs, state), key)
+
+    key = jax.random.key(plan.seed + 1)
+    advance = chunk.lower(config, envs, state, 1).compile()
+    look = watch.lower(config, watched, state, key).compile()
+    progress.say(f"compiled in {time.perf_counter() - began:.1f} s")
+
+    def assess(state):
+        figures = summary(look(config, watched, state, key))
+        return {"eval_mean": figures["mean"], "eval_se": figures["standard_error"]}
+
+    return lambda state, count: advance(config, envs, state, count), assess
+
+
+def _row(plan, state, sums, count, seconds):
+    """The figures of a chunk: means over its updates, and over the episodes that ended in it."""
+    sums = {name: float(value) for name, value in sums.items()}
+    episodes = sums.pop("episodes")
+    returns, lengths = sums.pop("return_sum"), sums.pop("length_sum")
+    steps = count * plan.steps_per_update
+    row = {"steps": int(state.updates) * plan.steps_per_update, "steps_per_second": steps / seconds}
+    if episodes:
+        row |= {"return_mean": returns / episodes, "length_mean": lengths / episodes, "episodes": episodes}
+    return row | {name: value / count for name, value in sums.items()}
+
+
+class _Interrupt:
+    """While open, the first Ctrl-C (or SIGTERM) only sets `asked`; the second one stops at once."""
+
+    def __enter__(self):
+        self.asked = False
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _ask(self, number, frame):
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
