@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 
 def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
@@ -76,12 +77,12 @@ def _unknown(owner, name, names):
 def _checked_value(owner, field, value):
     kind = kind_of(field.default)
     where = f"{owner}: {field.name}"
-    if not isinstance(value, jax.core.Tracer):
+    if not isinstance(value, Tracer):
         array = _as_array(where, value)
         _check_kind(where, kind, array)
         _check_limits(where, field.metadata.get("limits", {}), array)
-    if isinstance(value, (numbers.Number, np.generic)):
-        return kind(value)
+    if isinstance(value, numbers.Real | np.generic):
+        return kind(np.asarray(value).item())
     dtype = {float: np.float32, int: np.int32, bool: np.bool_}[kind]
     return value.astype(dtype) if isinstance(value, jax.Array) else np.asarray(value, dtype)
 

@@ -40,7 +40,8 @@ def fusable(key):
     True
     """
     key = as_key(key)
-    if jax.random.key_impl(key) != "threefry2x32" or not jax.config.read("jax_threefry_partitionable"):
+    partitionable = getattr(jax.config, "jax_threefry_partitionable", True)
+    if jax.random.key_impl(key) != "threefry2x32" or not partitionable:
         return key
     return jax.random.wrap_key_data(jax.random.key_data(key), impl=_fused_threefry())
 

@@ -29,9 +29,8 @@ class Log:
         Args:
             row: dict of name to number, with `steps` among them; what is not finite is left out.
         """
-        row = {
-            name: value for name, value in row.items() if not (isinstance(value, float) and not math.isfinite(value))
-        }
+        steps = row["steps"]
+        row = {name: value for name, value in row.items() if math.isfinite(value)}
         self.rows.append(row)
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
