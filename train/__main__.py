@@ -71,7 +71,12 @@ def _finish(options, folder, ended):
     if options.film_steps:
         films = report.write_film(plan, state, folder, seed=plan.seed, num_steps=options.film_steps)
         print(f"film: {films[0]}, {films[1]}", file=sys.stderr)
-    _, figures = run.evaluate_run(plan, state, episodes=options.episodes, seed=plan.seed + 1)
+    episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
+    _, figures = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1)
+    if plan.training:
+        _, trained = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1, constants=plan.training)
+        shown = {name: trained[name] for name in ("mean", "standard_error")}
+        figures["as_trained"] = {**plan.training, **shown}
     (Path(folder) / "evaluation.json").write_text(json.dumps(figures) + "\n")
     print(json.dumps({"run": str(folder), "env": plan.env, **figures}))
     if not ended:
@@ -155,7 +160,7 @@ def _add_training_options(command, algorithm):
 
 
 def _add_report_options(command):
-    command.add_argument("--episodes", type=_whole, default=1000, help="episodes of the last evaluation")
+    command.add_argument("--episodes", type=_whole, help="episodes of the last evaluation (default: the preset's)")
     command.add_argument("--film-steps", type=_whole, default=240, help="length of the film, steps; 0 makes none")
     command.add_argument("--quiet", action="store_true", help="no progress")
 

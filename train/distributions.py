@@ -47,7 +47,7 @@ class Normal(NamedTuple):
 
     def sample(self, key):
         """f32[..., n]"""
-        return self.mean + jnp.exp(self.log_std) * jax.random.normal(key, self.mean.shape)
+        return self.mean + self._spread(jnp.exp(self.log_std)) * jax.random.normal(key, self.mean.shape)
 
     def mode(self):
         """f32[..., n]"""
@@ -55,13 +55,15 @@ class Normal(NamedTuple):
 
     def log_prob(self, x):
         """f32[...], of f32[..., n]."""
-        z = (x - self.mean) * jnp.exp(-self.log_std)
-        return jnp.sum(-0.5 * z**2 - self.log_std - 0.5 * math.log(2 * math.pi), axis=-1)
+        z = (x - self.mean) * self._spread(jnp.exp(-self.log_std))
+        return jnp.sum(-0.5 * z**2 - self._spread(self.log_std) - 0.5 * math.log(2 * math.pi), axis=-1)
 
     def entropy(self):
         """f32[...], nats."""
-        per_axis = jnp.broadcast_to(self.log_std + 0.5 * math.log(2 * math.pi * math.e), self.mean.shape)
-        return jnp.sum(per_axis, axis=-1)
+        return jnp.sum(self._spread(self.log_std) + 0.5 * math.log(2 * math.pi * math.e), axis=-1)
+
+    def _spread(self, per_axis):
+        return jnp.broadcast_to(per_axis, self.mean.shape)
 
 
 def num_outputs(space):
@@ -87,4 +89,5 @@ def to_action(space, sample):
         return sample + jnp.int32(space.start)
     low, high = bounds(space)
     unit = jnp.clip(sample, -1.0, 1.0).reshape(*sample.shape[:-1], *space.shape)
-    return (low + high) / np.float32(2) + (high - low) / np.float32(2) * unit
+    centre, reach = (low + high) / np.float32(2), (high - low) / np.float32(2)
+    return jnp.broadcast_to(centre, unit.shape) + jnp.broadcast_to(reach, unit.shape) * unit

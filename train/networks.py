@@ -37,8 +37,8 @@ def init_mlp(key, sizes, *, last_scale):
 def mlp(layers, x):
     """tanh between the layers, none after the last; f32[..., inputs] -> f32[..., outputs]."""
     for layer in layers[:-1]:
-        x = jnp.tanh(x @ layer.weight + layer.bias)
-    return x @ layers[-1].weight + layers[-1].bias
+        x = jnp.tanh(_affine(layer, x))
+    return _affine(layers[-1], x)
 
 
 def num_features(space):
@@ -75,7 +75,9 @@ def features(space, obs):
         case spaces.Discrete():
             return jax.nn.one_hot(obs - space.start, int(space.n))
         case spaces.MultiDiscrete():
-            flat = (obs - space.start).reshape(*obs.shape[: obs.ndim - len(space.shape)], -1)
+            flat = (obs - jnp.broadcast_to(space.start, obs.shape)).reshape(
+                *obs.shape[: obs.ndim - len(space.shape)], -1
+            )
             hot = [jax.nn.one_hot(flat[..., i], int(n)) for i, n in enumerate(space.nvec.flat)]
             return jnp.concatenate(hot, axis=-1)
         case spaces.Dict():
@@ -83,6 +85,11 @@ def features(space, obs):
         case spaces.Tuple():
             return jnp.concatenate([features(p, o) for p, o in zip(space.spaces, obs, strict=True)], axis=-1)
     raise TypeError(f"no features are defined for the observation space {space!r}")
+
+
+def _affine(layer, x):
+    outputs = x @ layer.weight
+    return outputs + jnp.broadcast_to(layer.bias, outputs.shape)
 
 
 def _orthogonal(key, scale, rows, columns):

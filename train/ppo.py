@@ -252,7 +252,8 @@ def distribution(action_space, params, x):
 
 def scheduled(config, start, final_part, updates):
     """A rate that goes linearly from `start` to `final_part * start` over the schedule, after so many updates."""
-    done = jnp.clip(updates / jnp.maximum(config.schedule_updates, 1), 0, 1) * (config.schedule_updates > 0)
+    done = jnp.clip(updates.astype(jnp.float32) / jnp.maximum(config.schedule_updates, 1.0), 0.0, 1.0)
+    done = jnp.where(config.schedule_updates > 0, done, 0.0)
     return start * (1 - (1 - final_part) * done)
 
 

@@ -20,6 +20,8 @@ class Preset:
     training: dict = dataclasses.field(default_factory=dict)
     #: Evaluate for the learning curve with the constants of training: less noise, and said in the curve's label.
     curve_as_trained: bool = False
+    #: Episodes of the last evaluation.
+    episodes: int = 1000
 
 
 PRESETS = {
@@ -28,8 +30,13 @@ PRESETS = {
         config={"num_envs": 1024, "num_steps": 32, "gamma": 0.95, "entropy_bonus": 0.005},
         training={"expected_penalty": True},
         curve_as_trained=True,
+        episodes=16384,
     ),
-    ("ppo", "SimpleRocket-v0"): Preset(total_steps=24_000_000, config={"gamma": 0.998}),
+    ("ppo", "SimpleRocket-v0"): Preset(
+        total_steps=32_000_000,
+        config={"gamma": 0.995, "learning_rate": 5e-4, "log_std": -0.7},
+        episodes=4096,
+    ),
 }
 
 

@@ -92,7 +92,7 @@ def update_moments(moments, samples):
     axes = tuple(range(samples.ndim - moments.mean.ndim))
     new = jnp.float32(samples.size // max(moments.mean.size, 1))
     mean = samples.mean(axes)
-    variance = jnp.mean((samples - mean) ** 2, axes)
+    variance = samples.var(axes)
     count = moments.count + new
     delta = mean - moments.mean
     weight = new / count
@@ -106,4 +106,5 @@ def standardise(moments, x, *, clip):
 
     The cut and a least standard deviation of 1e-4 keep features that have hardly varied yet from exploding.
     """
-    return jnp.clip((x - moments.mean) / jnp.maximum(jnp.sqrt(moments.variance), 1e-4), -clip, clip)
+    mean, std = moments.mean, jnp.maximum(jnp.sqrt(moments.variance), 1e-4)
+    return jnp.clip((x - jnp.broadcast_to(mean, x.shape)) / jnp.broadcast_to(std, x.shape), -clip, clip)
