@@ -27,7 +27,13 @@ class Preset:
 PRESETS = {
     ("ppo", "HeartPole-v0"): Preset(
         total_steps=6_000_000,
-        config={"num_envs": 1024, "num_steps": 32, "gamma": 0.95, "entropy_bonus": 0.005},
+        config={
+            "num_envs": 1024,
+            "num_steps": 32,
+            "gamma": 0.95,
+            "entropy_bonus": 0.02,
+            "final_entropy_bonus": 0.1,
+        },
         training={"expected_penalty": True},
         curve_as_trained=True,
         episodes=16384,
