@@ -42,7 +42,7 @@ def save_gif(frames, path, *, fps):
             "GIF",
             save_all=True,
             append_images=rest,
-            palette=bytes(palette.getpalette()),
+            palette=bytes(palette.getpalette() or ()),
             duration=max(20, 10 * round(100 / fps)),
             loop=0,
             optimize=True,
@@ -66,26 +66,32 @@ def save_mp4(frames, path, *, fps):
     """
     _check_fps(fps)
     executable = _imageio_ffmpeg().get_ffmpeg_exe()
-    with _whole(path) as temporary, contextlib.ExitStack() as stack:
-        process = None
-        for frame in _checked(frames):
-            height, width, _ = frame.shape
-            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            if process is None:
-                process = stack.enter_context(_encoder(executable, temporary, even.shape, fps))
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(even.tobytes())
+    frames = _checked(frames)
+    with _whole(path) as temporary:
+        first = _even(next(frames))
+        with _encoder(executable, temporary, first.shape, fps) as write:
+            write(first.tobytes())
+            for frame in frames:
+                write(_even(frame).tobytes())
+
+
+def _even(frame):
+    height, width, _ = frame.shape
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
 @contextlib.contextmanager
 def _encoder(executable, path, shape, fps):
-    """Runs ffmpeg on raw frames from its standard input; it must end well if the block does, and is killed if not."""
+    """Runs ffmpeg and yields what takes it a frame; it must end well if the block does, and is killed if not."""
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{shape[1]}x{shape[0]}", "-r", str(fps), "-i", "-"]
     coding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "veryfast"]
     command = [executable, "-y", "-loglevel", "error", *source, *coding, "-movflags", "+faststart", "-f", "mp4"]
     with subprocess.Popen([*command, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
         try:
-            yield process
+            # an encoder that has given up is reported with its own message below
+            with contextlib.suppress(BrokenPipeError):
+                yield process.stdin.write
             _, message = process.communicate()
         except BaseException:
             with contextlib.suppress(BrokenPipeError):

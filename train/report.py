@@ -22,9 +22,9 @@ def write_curve(plan, folder):
     if not rows:
         return None
     changed = plan.training if plan.curve_as_trained else {}
-    label = "".join(f", {name}={value}" for name, value in changed.items())
+    told = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
     path = Path(folder) / "curve.png"
-    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.env}", y=f"return{label}")
+    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.env}{told}")
     return path
 
 

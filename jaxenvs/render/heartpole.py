@@ -3,9 +3,9 @@
 import functools
 import math
 
-from .canvas import Canvas, number
-from .heartpole_person import BEER, LILAC, bed, desk, heart
-from .heartpole_room import AMBER, INK, RED, SCENE_HEIGHT, SCENE_WIDTH, WHITE, room
+from jaxenvs.render.canvas import Canvas, number
+from jaxenvs.render.heartpole_person import BEER, LILAC, bed, desk, heart
+from jaxenvs.render.heartpole_room import AMBER, INK, RED, SCENE_HEIGHT, SCENE_WIDTH, WHITE, room
 
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _ROW = 420, 620, 47
@@ -50,12 +50,25 @@ def picture(
         ValueError: if `last_action` is none of the five.
         ImportError: if Pillow is not installed.
     """
-    action, attack, elapsed = int(last_action), bool(heart_attack), float(time_elapsed)
-    if action not in _CAPTIONS:
-        raise ValueError(f"last_action must be one of -1, 0, 1, 2, 3, got {action}")
+    action, attack, elapsed = _known(last_action), bool(heart_attack), float(time_elapsed)
     alertness, hypertension, intoxication = float(alertness), float(hypertension), float(intoxication)
     productivity, hour = float(productivity), (8 + elapsed / 2) % 24
     canvas = Canvas(_WIDTH, _HEIGHT, _background())
+    _scene(canvas, alertness, intoxication, productivity, action, attack, hour)
+    heart(canvas, hypertension, attack)
+    _caption(canvas, action, attack)
+    _header(canvas, elapsed, hour, float(work_done) / elapsed if elapsed > 0 else 0.0, productivity)
+    _gauges(canvas, alertness, hypertension, intoxication, float(time_since_slept) / 2, float(attack_risk))
+    return canvas.to_array()
+
+
+def _known(action):
+    if int(action) not in _CAPTIONS:
+        raise ValueError(f"last_action must be one of -1, 0, 1, 2, 3, got {action}")
+    return int(action)
+
+
+def _scene(canvas, alertness, intoxication, productivity, action, attack, hour):
     room(canvas, hour)
     if action == 3:
         bed(canvas, intoxication, attack)
@@ -63,11 +76,6 @@ def picture(
         desk(canvas, alertness, intoxication, productivity, action, attack, hour)
     if attack:
         canvas.rectangle(0, 0, SCENE_WIDTH, SCENE_HEIGHT, (240, 0, 20, 110))
-    heart(canvas, hypertension, attack)
-    _caption(canvas, action, attack)
-    _header(canvas, elapsed, hour, float(work_done) / elapsed if elapsed > 0 else 0.0, productivity)
-    _gauges(canvas, alertness, hypertension, intoxication, float(time_since_slept) / 2, float(attack_risk))
-    return canvas.to_array()
 
 
 @functools.cache
@@ -100,9 +108,9 @@ def _header(canvas, elapsed, hour, score, productivity):
     minutes = round(60 * hour)
     canvas.text(_LEFT, 28, f"Day {int((elapsed + 16) // 48) + 1}", 22, WHITE, bold=True)
     canvas.text(_RIGHT, 28, f"{minutes // 60 % 24:02d}:{minutes % 60:02d}", 22, WHITE, "rm", bold=True)
-    canvas.text(_LEFT, 90, number(score), 30, _GREEN if score >= 0 else _CORAL, bold=True)
+    canvas.text(_LEFT, 90, number(score), 28, _GREEN if score >= 0 else _CORAL, bold=True)
     colour = _GREEN if productivity >= 0 else _CORAL
-    canvas.text(_RIGHT, 90, number(productivity, sign=True), 20, colour, "rm", bold=True)
+    canvas.text(_RIGHT, 90, number(productivity, sign=True), 18, colour, "rm", bold=True)
 
 
 def _gauges(canvas, alertness, hypertension, intoxication, hours, risk):
@@ -127,7 +135,7 @@ def _gauge(canvas, row, value, share, mood, start=0.0):
     y = 134 + _ROW * row
     word, colour = mood
     canvas.text(_RIGHT, y, value, 14, WHITE, "rm", bold=True)
-    canvas.text(_RIGHT - 58, y, word, 12, colour, "rm")
+    canvas.text(_RIGHT - 60, y, word, 12, colour, "rm")
     canvas.bar(_LEFT, y + 13, _RIGHT, y + 22, share, colour, _TRACK, start)
     if start:
         x = _LEFT + start * (_RIGHT - _LEFT)

@@ -3,8 +3,8 @@
 import functools
 import math
 
-from .canvas import around, ramp
-from .heartpole_room import AMBER, INK, RED, WHITE, lamp
+from jaxenvs.render.canvas import around, ramp
+from jaxenvs.render.heartpole_room import AMBER, INK, RED, WHITE, lamp
 
 COFFEE, BEER, LILAC = (122, 76, 48), (242, 180, 52), (134, 116, 208)
 _SKIN, _SHADE, _HAIR, _LIP = (242, 198, 164), (222, 172, 140), (82, 56, 48), (112, 48, 50)

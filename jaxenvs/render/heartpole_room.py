@@ -2,7 +2,7 @@
 
 import math
 
-from .canvas import around, mix, ramp
+from jaxenvs.render.canvas import around, mix, ramp
 
 SCENE_WIDTH, SCENE_HEIGHT = 400, 312
 INK, WHITE, AMBER, RED = (34, 38, 58), (240, 242, 248), (246, 178, 74), (232, 34, 48)

@@ -2,7 +2,7 @@
 
 import functools
 
-from .canvas import Canvas, mix, number
+from jaxenvs.render.canvas import Canvas, mix, number
 
 _WIDTH, _HEIGHT = 640, 240
 _LEFT, _RIGHT, _TRACK = 64, 408, 176
