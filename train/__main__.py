@@ -5,11 +5,15 @@ import ast
 import dataclasses
 import inspect
 import json
+import math
 import re
 import sys
 from pathlib import Path
 
 from train.presets import ALGORITHMS, preset
+
+# The least that these options may be.
+_LEAST = {"total_steps": 1, "episodes": 1, "film_steps": 0}
 
 
 def main(arguments=None):
@@ -18,6 +22,10 @@ def main(arguments=None):
     from train.run import RunError
 
     try:
+        for name, least in _LEAST.items():
+            value = getattr(options, name, None)
+            if value is not None and value < least:
+                raise RunError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
         return options.command(options)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -46,15 +54,13 @@ def _resume(options):
 def _evaluate(options):
     from train import run
 
-    if options.episodes < 1:
-        raise run.RunError(f"--episodes must be at least 1, got {options.episodes}")
     plan, state = run.read(options.run)
     constants = dict(options.set)
     _, figures = _told(
         run.evaluate_run, plan, state, episodes=options.episodes, seed=options.seed,
         stochastic=options.stochastic, constants=constants,
     )  # fmt: skip
-    print(json.dumps({"run": str(options.run), "env": plan.env, **constants, **figures}))
+    print(_json({"run": str(options.run), "env": plan.env, **constants, **figures}))
     return 0
 
 
@@ -67,18 +73,19 @@ def _finish(options, folder, ended):
         return 130
     plan, state = run.read(folder)
     curve = report.write_curve(plan, folder)
-    print(f"curve: {curve}", file=sys.stderr)
+    if curve:
+        print(f"curve: {curve}", file=sys.stderr)
     if options.film_steps:
         films = report.write_film(plan, state, folder, seed=plan.seed, num_steps=options.film_steps)
-        print(f"film: {films[0]}, {films[1]}", file=sys.stderr)
+        print(f"film: {', '.join(map(str, films)) or 'none, the environment has no picture'}", file=sys.stderr)
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
     _, figures = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1)
     if plan.training:
         _, trained = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1, constants=plan.training)
         shown = {name: trained[name] for name in ("mean", "standard_error")}
         figures["as_trained"] = {**plan.training, **shown}
-    (Path(folder) / "evaluation.json").write_text(json.dumps(figures) + "\n")
-    print(json.dumps({"run": str(folder), "env": plan.env, **figures}))
+    (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
+    print(_json({"run": str(folder), "env": plan.env, **figures}))
     if not ended:
         print(f"stopped early; go on with: python -m train resume {folder}", file=sys.stderr)
     return 0 if ended else 130
@@ -92,8 +99,6 @@ def _plan(options):
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(algorithm.Config)}
     config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}
     total = chosen.total_steps if options.total_steps is None else options.total_steps
-    if total < 1:
-        raise run.RunError(f"--total-steps must be at least 1, got {total}")
     plan = run.Plan(
         algorithm=options.algorithm, env=options.env, constants=dict(options.set),
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
@@ -103,6 +108,17 @@ def _plan(options):
     _told(plan.training_envs)
     _told(algorithm.check, plan.config)
     return plan
+
+
+def _json(figures):
+    """One line of JSON, which has null for what is not finite, such as the spread of a single episode."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in value.items()}
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(plain(figures))
 
 
 def _told(function, *args, **kwargs):
@@ -190,10 +206,10 @@ def _whole(text):
     """1_000_000, 1000000 and 1e6 alike."""
     try:
         value = int(text) if re.fullmatch(r"[+-]?[\d_]+", text) else float(text)
-    except ValueError:
+        if value != int(value):
+            raise ValueError
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
-    if value != int(value):
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
     return int(value)
 
 

@@ -1,7 +1,6 @@
 """A pytree of arrays on disk: one `.npz` file, whole or not there, checked when it is read."""
 
 import os
-import zipfile
 from pathlib import Path
 
 import jax
@@ -25,11 +24,14 @@ def save(path, tree):
     path = Path(path)
     arrays = {name: np.asarray(_plain(leaf)) for name, leaf in _named(tree)}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(unfinished, "wb") as file:
-        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with open(unfinished, "wb") as file:
+            np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def load(path, like):
@@ -68,10 +70,11 @@ def _read(path):
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
-        raise CheckpointError(f"{path} is damaged and cannot be read ({error})") from error
+        # Opened here, because NumPy leaves a file open that it cannot read.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # damage raises a dozen kinds, from the archive, its compression and NumPy's headers
+        raise CheckpointError(f"{path} is damaged and cannot be read ({type(error).__name__})") from error
 
 
 def _restored(path, name, stored, like):

@@ -164,6 +164,8 @@ def check(config):
     for name in ("num_envs", "num_steps", "epochs", "minibatches", "stretch"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
+    if min(config.hidden, default=1) < 1:
+        raise ValueError(f"hidden must be widths of at least 1, got {config.hidden}")
     if config.num_steps % config.stretch:
         raise ValueError(f"num_steps must be a multiple of stretch={config.stretch}, got {config.num_steps}")
     stretches = config.num_envs * config.num_steps // config.stretch

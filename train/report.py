@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxenvs import Environment
 from train.curve import save_curve
 from train.film import save_gif, save_mp4
 from train.log import read_rows
@@ -17,9 +18,9 @@ _GIF_FPS = 25
 
 
 def write_curve(plan, folder):
-    """Draws `curve.png` from the run's figures; returns its path, or None where there are none yet."""
+    """Draws `curve.png` from the run's figures; returns its path, or None where there are none, or none finite."""
     rows = read_rows(Path(folder) / "metrics.jsonl")
-    if not rows:
+    if not any("return_mean" in row or "eval_mean" in row for row in rows):
         return None
     changed = plan.training if plan.curve_as_trained else {}
     told = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
@@ -37,9 +38,11 @@ def write_film(plan, state, folder, *, seed, num_steps):
         seed: of the episodes filmed.
         num_steps: how many steps, over as many episodes as they fill.
     Returns:
-        The two paths.
+        The two paths; none if the environment has no picture.
     """
     envs = plan.evaluation_envs(1)
+    if type(envs.env).render is Environment.render:
+        return ()
     states = _played(plan, envs, state, jax.random.key(seed), num_steps)
     frames = [envs.env.render(jax.tree.map(operator.itemgetter(t), states)) for t in range(num_steps + 1)]
     fps = envs.env.render_fps

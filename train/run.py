@@ -1,5 +1,6 @@
 """The driver: chunks of updates on the device, and between them a progress bar, figures, evaluation and saving."""
 
+import contextlib
 import dataclasses
 import json
 import platform
@@ -73,6 +74,8 @@ def begin(plan, folder, *, quiet=False):
     folder = Path(folder)
     algorithm = ALGORITHMS[plan.algorithm]
     algorithm.check(plan.config)
+    if plan.evaluation_envs(1).max_episode_steps is None:
+        raise RunError(f"{plan.env} has no time limit, which its evaluation needs: register it with max_episode_steps")
     state = jax.jit(algorithm.init)(plan.config, plan.training_envs(), jax.random.key(plan.seed))
     claim(folder)
     write_plan(plan, folder)
@@ -136,6 +139,8 @@ def read_plan(folder):
         config = {k: tuple(v) if isinstance(v, list) else v for k, v in stored["config"].items()}
         names = {field.name for field in dataclasses.fields(Plan)}
         plan = {**{k: v for k, v in stored.items() if k in names}, "config": algorithm.Config(**config)}
+        if not (isinstance(plan["total_steps"], int) and isinstance(plan["seed"], int)):
+            raise TypeError("total_steps and seed must be whole numbers")
         return Plan(**plan)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
@@ -177,8 +182,11 @@ def _go_on(plan, folder, state, log, quiet):
     progress = Progress(
         plan.num_updates * plan.steps_per_update, done=int(state.updates) * plan.steps_per_update, quiet=quiet
     )
-    advance, assess = _compiled(plan, state, progress)
-    with _Interrupt() as interrupt:
+    with contextlib.ExitStack() as stack:
+        stack.callback(log.close)
+        stack.callback(progress.close)
+        advance, assess = _compiled(plan, state, progress)
+        interrupt = stack.enter_context(_Interrupt())
         while int(state.updates) < plan.num_updates and not interrupt.asked:
             count = min(chunk, plan.num_updates - int(state.updates))
             began = time.perf_counter()
@@ -188,8 +196,6 @@ def _go_on(plan, folder, state, log, quiet):
             log.write(row)
             checkpoint.save(folder / "state.npz", state)
             progress.advance(count * plan.steps_per_update, row)
-    progress.close()
-    log.close()
     return int(state.updates) >= plan.num_updates
 
 

@@ -1,0 +1,53 @@
+"""`check_env`: the contract of an environment as a function that its author calls."""
+
+from jaxenvs.check import behaviour, chance, draws, form, kinds
+from jaxenvs.check.probe import Probe
+from jaxenvs.check.report import ContractError, Finding, Report, Skipped
+from jaxenvs.check.rules import examine
+from jaxenvs.core import Environment
+
+__all__ = ["ContractError", "Finding", "Report", "Skipped", "check_env", "rules"]
+
+_RULES = (*form.RULES, *kinds.RULES, *draws.RULES, *chance.RULES, *behaviour.RULES)
+
+
+def check_env(env, *, raise_on_failure=True):
+    """Checks that an environment keeps the whole contract, which `rules()` lists.
+
+    It takes some seconds, most of them for compiling. No exception of the environment's own escapes: each becomes a
+    finding that names the line, and the rules that depend on it are skipped.
+
+    Args:
+        env: an `Environment`, or a subclass of it, which is checked with its default constants.
+        raise_on_failure: False returns the report of a broken environment in place of raising.
+    Returns:
+        A `Report`: `held`, `findings`, `skipped`.
+    Raises:
+        ContractError: if a rule is broken; its `report` and its message have every finding: what was found, what was
+            expected, and how to mend it.
+
+    >>> import jax, jaxenvs
+    >>> jaxenvs.check_env(jaxenvs.SimpleRocket()).ok
+    True
+    """
+    report = examine(_RULES, Probe(_instance(env)))
+    if raise_on_failure and not report.ok:
+        raise ContractError(report)
+    return report
+
+
+def rules():
+    """The contract: {name: sentence}, in the order in which it is checked.
+
+    >>> from jaxenvs.check import rules
+    >>> rules()["reward"]
+    'the reward is a float32 scalar'
+    """
+    return {rule.name: rule.statement for rule in _RULES}
+
+
+def _instance(env):
+    try:
+        return env() if isinstance(env, type) and issubclass(env, Environment) else env
+    except Exception:
+        return env  # The first rule says why it cannot be made.

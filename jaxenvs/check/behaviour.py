@@ -1,0 +1,205 @@
+"""The rules about behaviour: values, transformations, batches, and what else an environment must bear."""
+
+import pickle
+
+import gymnasium
+import jax
+import numpy as np
+
+from jaxenvs import spaces
+from jaxenvs.check.blame import explain, first_line
+from jaxenvs.check.rules import NotApplicable, rule
+from jaxenvs.check.trees import differences, kind, on_host, type_changes
+from jaxenvs.check.wander import NUM_STEPS
+from jaxenvs.vector import VectorEnv
+
+_MOST = 3
+_MIXED = "let no method look at, or mix, the axes in front of its own"
+
+
+@rule("jit", "reset and step give the same with and without jax.jit", ["deterministic"])
+def jit(probe):
+    mend = "take nothing from outside that changes between tracing and running: np.random, time, globals, lists"
+    for run in probe.eager_runs:
+        traced = getattr(probe.env, run.method)(*run.args)
+        for name, one, other in differences(traced, run.result, f"{run.method}'s result", exact=False):
+            yield f"{name} is {one} under jax.jit, {other} without it", "the same, up to rounding", mend
+
+
+@rule("vmap", "a batch under jax.vmap gives what single environments give", ["deterministic"])
+def vmap(probe):
+    for member, (one, other) in enumerate(probe.pairs):
+        if probe.batch.changed[member] is None:
+            for name, batched, single in differences(one, other, "results", exact=False)[:_MOST]:
+                found = f"member {member}: {name} is {batched} in a batch, {single} alone"
+                yield found, "the same, up to rounding", _MIXED
+                return
+
+
+@rule("constants-batch", "each constant can have a batch axis, one value per environment", ["vmap", "time-limit"])
+def constants_batch(probe):
+    if not jax.tree.leaves(probe.env):
+        raise NotApplicable("the environment has no constants that are leaves")
+    expected = "each member to behave as a single environment with its value"
+    for member, (one, other) in enumerate(probe.pairs):
+        constant = probe.batch.changed[member]
+        for name, batched, single in differences(one, other, "results", exact=False)[:1] if constant else ():
+            found = f"with {constant} batched, {name} is {batched} in the batch, {single} alone"
+            yield found, expected, f"use self.{constant} in elementwise arithmetic only, as a scalar"
+    yield from _in_vector_env(probe, expected)
+
+
+def _in_vector_env(probe, expected):
+    try:
+        _trace_vector_env(probe, probe.batch.envs)
+    except Exception as error:
+        for name, _ in probe.variants or [("its constants", None)]:
+            try:
+                _trace_vector_env(probe, _with_batched(probe, name))
+            except Exception as culprit:
+                found, mend = explain(culprit, probe.files)
+                yield f"with {name} batched in a VectorEnv: {found}", expected, mend
+                return
+        found, mend = explain(error, probe.files)
+        yield f"with all constants batched in a VectorEnv: {found}", expected, mend
+
+
+def _with_batched(probe, name):
+    leaves = {path[0].name: leaf for path, leaf in jax.tree_util.tree_leaves_with_path(probe.batch.envs)}
+    pick = lambda path, leaf: leaves[name] if path[0].name == name else leaf  # noqa: E731
+    return jax.tree_util.tree_map_with_path(pick, probe.env)
+
+
+def _trace_vector_env(probe, members):
+    envs = VectorEnv(members, len(probe.batch.singles), type(probe.env).max_episode_steps)
+    key, actions = probe.key("vector"), probe.batch.actions
+    state, _ = jax.eval_shape(VectorEnv.reset, envs, key)
+    after, _ = jax.eval_shape(lambda *args: VectorEnv.step(*args), envs, key, state, actions)
+    for name, before, now in type_changes(state.env_state, after.env_state, "state"):
+        raise TypeError(f"{name} is {before} after reset, {now} after step")
+
+
+@rule("vector-runs", "a VectorEnv of it takes 1000 random steps without an error", ["deterministic", "time-limit"])
+def vector_runs(probe):
+    jax.block_until_ready(probe.wandered)
+    return ()
+
+
+@rule("observation-range", "observations lie in observation_space over 1000 random steps", ["vector-runs"])
+def observation_range(probe):
+    _, seen = probe.wandered
+    seen = on_host(seen)
+    yield from _out_of_range(probe.env.observation_space, seen.low, seen.high, "obs")
+
+
+def _out_of_range(space, low, high, name):
+    if isinstance(space, gymnasium.spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _out_of_range(part, low[key], high[key], f"{name}[{key!r}]")
+        return
+    if isinstance(space, gymnasium.spaces.Tuple):
+        for i, part in enumerate(space.spaces):
+            yield from _out_of_range(part, low[i], high[i], f"{name}[{i}]")
+        return
+    floor, ceiling = spaces.bounds(space)
+    low, high = np.fmin.reduce(low, axis=0), np.fmax.reduce(high, axis=0)
+    outside = (low < floor) | (high > ceiling)
+    for index in [tuple(map(int, index)) for index in np.argwhere(outside)][:_MOST]:
+        below = low[index] < floor[index]
+        value, bound = (low[index], floor[index]) if below else (high[index], ceiling[index])
+        where = name + (f"[{', '.join(map(str, index))}]" if index else "")
+        found = f"{where} reached {value} in {NUM_STEPS} random steps, {'below' if below else 'above'} {bound}"
+        expected = f"values from {floor[index]} to {ceiling[index]}, as observation_space declares"
+        yield found, expected, "clip the observation, end the episode in time, or widen the space (np.inf for no bound)"
+
+
+@rule("finite", "states, observations and rewards are finite over 1000 random steps", ["vector-runs"])
+def finite(probe):
+    _, seen = probe.wandered
+    mend = "bound what can grow; guard divisions, roots and logarithms, such as x / jnp.maximum(y, 1e-6)"
+    bad = sorted((first.min(), name) for name, first in on_host(seen.first_bad).items() if first.min() <= NUM_STEPS)
+    for step, name in bad[:_MOST]:
+        when = f"after {step} random steps" if step else "after reset"
+        yield f"{name} is NaN or infinite {when}", "finite numbers", mend
+
+
+@rule("neighbours", "what one member of a batch does leaves the others as they are, to the last bit", ["vector-runs"])
+def neighbours(probe):
+    others = lambda tree: jax.tree.map(lambda leaf: leaf[1:], on_host(tree))  # noqa: E731
+    one, other = others(probe.wandered), others(probe.wandered_disturbed)
+    for name, before, after in differences(one, other, "what member 1 and the later ones did")[:1]:
+        found = f"with another member 0, {name} is {after} in place of {before}"
+        yield (
+            found,
+            "members of a batch that know nothing of each other",
+            "let no method mix the axes in front of its own",
+        )
+
+
+@rule("pickles", "environment and state survive pickle", ["reset-returns"])
+def pickles(probe):
+    mend = "define the class and its state at the top level of a module, and keep lambdas and open files out of fields"
+    for name, value in (("the environment", probe.env), ("the state", jax.device_get(probe.state))):
+        try:
+            same = not differences(pickle.loads(pickle.dumps(value)), value, name)
+        except Exception as error:
+            yield f"pickling {name} fails: {type(error).__name__}: {first_line(error)}", "a copy that is equal", mend
+            continue
+        if not same:
+            yield f"{name} comes back from pickle changed", "a copy that is equal", mend
+
+
+@rule("observe", "observe(state), where it is defined, gives the observation that came with the state",
+      ["observation-types"])  # fmt: skip
+def observe(probe):
+    if not probe.defines("observe"):
+        raise NotApplicable("the class defines no observe")
+    after, step = probe.step_result
+    for name, state, obs in (("reset", probe.state, probe.reset_result[1]), ("step", after, step.obs)):
+        for path, one, other in differences(obs, probe.env.observe(state), "obs", exact=False)[:1]:
+            mend = "let reset and step return self.observe(state), or leave observe out"
+            yield f"{path} is {one} from {name}, {other} from observe(state)", "the same, up to rounding", mend
+
+
+@rule("describe", "describe(state), where it is defined, returns a str", ["state-types"])
+def describe(probe):
+    if not probe.defines("describe"):
+        raise NotApplicable("the class defines no describe")
+    text = probe.env.describe(probe.step_result[0])
+    if not isinstance(text, str):
+        yield f"describe returns {kind(text)}", "a str", "return text, such as f'at {state.position:.2f}\\n'"
+
+
+@rule("render", "render(state), where it is defined, returns a picture, uint8[height, width, 3]", ["state-types"])
+def render(probe):
+    if not probe.defines("render"):
+        raise NotApplicable("the class defines no render")
+    try:
+        pictures = [probe.env.render(state) for state in (probe.state, probe.step_result[0])]
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "PIL":
+            raise NotApplicable("Pillow is not installed") from None
+        raise
+    mend = "return a NumPy array: np.asarray(picture, np.uint8), rows first, red, green and blue last"
+    for picture in pictures:
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
+            yield f"render returns {kind(picture)}", "a NumPy array uint8[height, width, 3]", mend
+            return
+    if pictures[0].shape != pictures[1].shape:
+        found = f"render returns {kind(pictures[0])} for one state, {kind(pictures[1])} for the next"
+        yield found, "pictures of one size", "draw on a canvas of fixed size"
+
+
+RULES = (
+    jit,
+    vmap,
+    constants_batch,
+    vector_runs,
+    observation_range,
+    finite,
+    neighbours,
+    pickles,
+    observe,
+    describe,
+    render,
+)

@@ -1,0 +1,43 @@
+"""Reading what JAX traced: every equation and every closed-over array of a jaxpr, the inner ones included."""
+
+import traceback
+
+import jax
+from jax.extend import core as jex_core
+
+from jaxenvs.check.blame import place
+
+
+def equations(jaxpr):
+    """Every equation of a jaxpr, closed or not, those of its inner jaxprs included."""
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        yield equation
+        for inner in _inner(equation):
+            yield from equations(inner)
+
+
+def closed_over(jaxpr):
+    """Every array that a jaxpr and its inner ones hold from outside."""
+    yield from getattr(jaxpr, "consts", ())
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        for inner in _inner(equation):
+            yield from closed_over(inner)
+
+
+def _inner(equation):
+    is_jaxpr = lambda value: isinstance(value, jex_core.Jaxpr | jex_core.ClosedJaxpr)  # noqa: E731
+    return [value for value in jax.tree.leaves(dict(equation.params), is_leaf=is_jaxpr) if is_jaxpr(value)]
+
+
+def has_literals_only(equation):
+    """Whether an equation computes with numbers that were known when it was traced."""
+    return all(isinstance(var, jex_core.Literal) for var in equation.invars)
+
+
+def where(equation, files):
+    """ ", at my_env.py:42, in step, `line`" for the author's line behind an equation; empty where JAX does not tell."""
+    frames = getattr(getattr(equation.source_info, "traceback", None), "frames", ())
+    own = [frame for frame in frames if frame.file_name in files]
+    if not own:
+        return ""
+    return f", at {place(traceback.FrameSummary(own[0].file_name, own[0].line_num, own[0].function_name))}"

@@ -1,0 +1,201 @@
+"""`Probe`: an environment at work, with everything that the rules look at computed once."""
+
+import collections
+import functools
+import zlib
+
+import jax
+
+from jaxenvs import spaces
+from jaxenvs.check.blame import author_files
+from jaxenvs.check.keys import recorded, watched
+from jaxenvs.check.members import TRACES, Batch, EagerRun, Taken, batched, single, stack, variant
+from jaxenvs.check.trees import on_host
+from jaxenvs.check.wander import wander
+from jaxenvs.core import Environment
+
+#: Steps of the one environment that is stepped by hand.
+WALK_STEPS = 100
+#: Members of the batch that stands beside single environments: at least this many.
+BATCH_SIZE = 32
+#: Elements of the draws that are looked at.
+NUM_DRAWS = 512
+
+
+class Probe:
+    """An environment at work.
+
+    Args:
+        env: an `Environment`. What the properties give is computed at first use, by the environment's own code, and
+            raises what that raises.
+    """
+
+    def __init__(self, env):
+        self.env = env
+        #: How often JAX traced `self.reset` and `self.step`.
+        self.traces = collections.Counter()
+
+    @functools.cached_property
+    def files(self):
+        """The names of the files that hold the author's code."""
+        return author_files(type(self.env))
+
+    @staticmethod
+    def key(use):
+        """A key of its own for each use."""
+        return jax.random.key(zlib.crc32(use.encode()), impl="threefry2x32")
+
+    def keys(self, use, count):
+        return jax.random.split(self.key(use), count)
+
+    def defines(self, method):
+        """Whether the author wrote this method."""
+        return getattr(type(self.env), method, None) is not getattr(Environment, method, None)
+
+    @functools.cached_property
+    def reset_result(self):
+        """What `env.reset` returned, whatever it is."""
+        return self.env.reset(self.key("start"))
+
+    @property
+    def state(self):
+        return self.reset_result[0]
+
+    @functools.cached_property
+    def step_result(self):
+        """What `env.step` returned, whatever it is."""
+        action = spaces.sample(self.env.action_space, self.key("first action"))
+        return self.env.step(self.key("first step"), self.state, action)
+
+    @functools.cached_property
+    def example_args(self):
+        """Arguments of the two methods, `self` included: {"reset": (env, key), "step": (env, key, state, action)}."""
+        action = spaces.sample(self.env.action_space, self.key("example action"))
+        return {
+            "reset": (self.env, self.key("example")),
+            "step": (self.env, self.key("example"), self.state, action),
+        }
+
+    @functools.cached_property
+    def jaxprs(self):
+        """The two methods as JAX traces them."""
+        return {name: jax.make_jaxpr(getattr(type(self.env), name))(*args) for name, args in self.example_args.items()}
+
+    def reset(self, env, key):
+        """`reset`, jitted, with its traces counted; also for `variants`."""
+        return self._counted("reset", env, key)
+
+    def step(self, env, key, state, action):
+        """`step`, jitted, with its traces counted; also for `variants`."""
+        return self._counted("step", env, key, state, action)
+
+    def _counted(self, name, *args):
+        before = TRACES[type(self.env), name]
+        result = single(type(self.env), name)(*args)
+        self.traces[name] += TRACES[type(self.env), name] - before
+        return result
+
+    @functools.cached_property
+    def walk(self):
+        """WALK_STEPS random steps of one environment, as a list of `Taken`; it starts anew where it ends."""
+        keys = list(self.keys("walk", WALK_STEPS))
+        actions = on_host(spaces.sample(self.env.action_space, self.key("walk actions"), (WALK_STEPS,)))
+        state, _ = self.reset(self.env, self.key("walk start"))
+        taken = []
+        for t, key in enumerate(keys):
+            action = jax.tree.map(lambda leaf: leaf[t], actions)  # noqa: B023
+            taken.append(Taken(key, state, action, self.step(self.env, key, state, action)))
+            state, step = taken[-1].result
+            if bool(step.terminated):
+                state, _ = self.reset(self.env, key)
+        return taken
+
+    @functools.cached_property
+    def variants(self):
+        """(name, env) for each constant that can be changed, with that constant changed."""
+        names = [path[0].name for path, _ in jax.tree_util.tree_leaves_with_path(self.env)]
+        changed = [(name, variant(self.env, name)) for name in names]
+        return [(name, env) for name, env in changed if env is not None]
+
+    @functools.cached_property
+    def batch(self):
+        """A `Batch`: three environments as they are, each variant, and copies up to BATCH_SIZE."""
+        members = [(None, self.env)] * 3 + self.variants
+        members += [(None, self.env)] * (BATCH_SIZE - len(members))
+        taken = [self.walk[i % WALK_STEPS] for i in range(len(members))]
+        return Batch(
+            singles=[env for _, env in members],
+            changed=[name for name, _ in members],
+            envs=stack([env for _, env in members]),
+            keys=self.keys("batch", len(members)),
+            states=stack([one.state for one in taken]),
+            actions=stack([one.action for one in taken]),
+        )
+
+    def batch_reset(self, envs, keys):
+        """`reset` of a `Batch`."""
+        return batched(type(self.env), "reset")(envs, keys)
+
+    def batch_step(self, envs, keys, states, actions):
+        """`step` of a `Batch`."""
+        return batched(type(self.env), "step")(envs, keys, states, actions)
+
+    @functools.cached_property
+    def batch_results(self):
+        """What the `Batch` gives: ((states, obs), (states, Step))."""
+        batch = self.batch
+        return (
+            on_host(self.batch_reset(batch.envs, batch.keys)),
+            on_host(self.batch_step(batch.envs, batch.keys, batch.states, batch.actions)),
+        )
+
+    @functools.cached_property
+    def loop_results(self):
+        """The same for each member alone: a list of ((state, obs), (state, Step))."""
+        batch, results = self.batch, []
+        for i, (env, key) in enumerate(zip(batch.singles, batch.keys, strict=True)):
+            taken = self.walk[i % WALK_STEPS]
+            results.append((self.reset(env, key), self.step(env, key, taken.state, taken.action)))
+        return results
+
+    @property
+    def pairs(self):
+        """(in the batch, alone) for each member: what it gave."""
+        for i, alone in enumerate(self.loop_results):
+            yield jax.tree.map(lambda leaf: leaf[i], self.batch_results), alone  # noqa: B023
+
+    @functools.cached_property
+    def wandered(self):
+        """1000 random steps of a small batch: (VectorState, Seen)."""
+        return wander(self)
+
+    @functools.cached_property
+    def wandered_disturbed(self):
+        """The same, with another first member."""
+        return wander(self, disturbed=True)
+
+    @functools.cached_property
+    def eager_runs(self):
+        """A reset, some steps and, where there is a split, batched draws, without `jax.jit`: a list of `EagerRun`."""
+        calls = [("reset", (self.key("eager reset"),))]
+        calls += [("step", self.walk[t][:3]) for t in (0, 1, WALK_STEPS // 2)]
+        calls += [(name, (self.key(name), (3,))) for name in ("draw_start", "draw") if self.defines(name)]
+        return [self.run_eagerly(method, args) for method, args in calls]
+
+    def run_eagerly(self, method, args):
+        """Calls a method of the environment without `jax.jit`, and watches what becomes of its key."""
+        given = jax.tree.map(lambda leaf: leaf, args)
+        with jax.disable_jit(), recorded(self.files) as uses:
+            result = getattr(self.env, method)(watched(given[0]), *given[1:])
+        return EagerRun(method, args, given, result, uses)
+
+    @functools.cached_property
+    def draws(self):
+        """For each drawing method that the author wrote: {name: (one batch of NUM_DRAWS, NUM_DRAWS single draws)}."""
+        drawn = {}
+        for name in ("draw_start", "draw"):
+            if self.defines(name):
+                together = getattr(self.env, name)(self.key(f"{name} batch"), (NUM_DRAWS,))
+                alone = batched(type(self.env), name, over_envs=False)
+                drawn[name] = on_host(together), on_host(alone(self.env, self.keys(f"{name} single", NUM_DRAWS)))
+        return drawn

@@ -1,0 +1,90 @@
+"""Pytrees in words, and the differences between two of them."""
+
+import jax
+import numpy as np
+
+
+def named_leaves(tree, name):
+    """(name, leaf) for each leaf: ("state.position", array)."""
+    return [(name + jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def kind(leaf):
+    """What a leaf is, in words: "float32[2]", "weakly typed int32[]", "str"."""
+    if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
+        return type(leaf).__name__
+    weak = "weakly typed " if getattr(leaf, "weak_type", False) else ""
+    return f"{weak}{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+
+
+def is_key(leaf):
+    """Whether a leaf is a typed JAX key."""
+    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def on_host(tree):
+    """The tree with NumPy arrays for JAX's, and with key data for keys."""
+    return jax.tree.map(lambda leaf: np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf), tree)
+
+
+def type_changes(before, after, name):
+    """The leaves whose shape, dtype or weak type differ, and differences of structure, in words.
+
+    Args:
+        before, after: pytrees of arrays or of their shapes and dtypes.
+        name: what the trees are called.
+    Returns:
+        A list of (leaf's name, kind before, kind after).
+    """
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        return [(name, outline(before), outline(after))]
+    pairs = zip(named_leaves(before, name), jax.tree.leaves(after), strict=True)
+    return [(path, kind(old), kind(new)) for (path, old), new in pairs if kind(old) != kind(new)]
+
+
+def outline(tree):
+    """The structure of a pytree, in words: "State(position, velocity)"."""
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return f"{type(tree).__name__}({', '.join(tree._fields)})"
+    if isinstance(tree, dict):
+        return f"a dict with the keys {sorted(map(str, tree))}"
+    if isinstance(tree, tuple | list):
+        return f"a {type(tree).__name__} of {len(tree)}"
+    return f"a {type(tree).__name__}" if tree is not None else "None"
+
+
+def differences(left, right, name, *, exact=True):
+    """The leaves whose values differ, in words.
+
+    Args:
+        left, right: pytrees of arrays.
+        name: what the trees are called.
+        exact: whether floats must agree to the last bit; else to rounding.
+    Returns:
+        A list of (leaf's name, left value, right value), the values where they differ most.
+    """
+    left, right = on_host(left), on_host(right)
+    if jax.tree.structure(left) != jax.tree.structure(right):
+        return [(name, outline(left), outline(right))]
+    found = []
+    for (path, one), other in zip(named_leaves(left, name), jax.tree.leaves(right), strict=True):
+        if one.shape != other.shape:
+            found.append((path, kind(one), kind(other)))
+        elif (apart := _apart(one, other, exact)).any():
+            index = np.unravel_index(np.argmax(apart), apart.shape)
+            found.append((path + _subscript(index), one[index], other[index]))
+    return found
+
+
+def _subscript(index):
+    return f"[{', '.join(map(str, index))}]" if index else ""
+
+
+def _apart(one, other, exact):
+    """bool, the shape of the arrays: where they differ; NaN equals NaN."""
+    if not (jax.numpy.issubdtype(one.dtype, np.floating) and jax.numpy.issubdtype(other.dtype, np.floating)):
+        return np.asarray(one != other)
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    if exact:
+        return ~((one == other) | (np.isnan(one) & np.isnan(other)))
+    return ~np.isclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)

@@ -1,0 +1,88 @@
+"""`wander`: a small batch that acts at random for a thousand steps, with what came up on the way."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxenvs import spaces
+from jaxenvs.check.keys import watched
+from jaxenvs.check.trees import named_leaves
+from jaxenvs.vector import VectorEnv
+
+NUM_ENVS = 8
+NUM_STEPS = 1000
+#: Steps for which the second half of the batch holds one action, which leads farther than noise does.
+_HELD = 25
+
+
+class Seen(NamedTuple):
+    """What came up; every array has the batch axis in front."""
+
+    #: The least and the greatest value of each element of the observation, first observations included.
+    low: Any
+    high: Any
+    #: i32, by name of each float array of state, observation and reward: the step in which it was first not finite,
+    #: 0 for the reset, NUM_STEPS + 1 for never.
+    first_bad: dict[str, jax.Array]
+
+
+def wander(probe, *, disturbed=False):
+    """NUM_STEPS steps of NUM_ENVS environments under random actions, each starting anew where it ends.
+
+    Args:
+        probe: a `Probe`.
+        disturbed: whether the first member starts and acts like the second, which changes nothing else.
+    Returns:
+        (VectorState at the end, Seen).
+    """
+    envs = VectorEnv(probe.env, NUM_ENVS, type(probe.env).max_episode_steps)
+    state, obs = envs.reset(probe.key("wander start"))
+    fresh = spaces.sample(probe.env.action_space, probe.key("wander actions"), (NUM_STEPS, NUM_ENVS))
+    actions = jax.tree.map(_held, fresh)
+    if disturbed:
+        state, obs = jax.tree.map(lambda leaf: leaf.at[0].set(leaf[1]), (state, obs))
+        actions = jax.tree.map(lambda leaf: leaf.at[:, 0].set(leaf[:, 1]), actions)
+    # JAX's own hash of keys compiles faster than `jaxenvs.random.fusable`, and a thousand steps need no speed.
+    return _wander(envs, state, obs, watched(probe.keys("wander", NUM_STEPS)), actions)
+
+
+def _held(actions):
+    half = NUM_ENVS // 2
+    held = jnp.repeat(actions[::_HELD, half:], _HELD, axis=0)
+    return jnp.concatenate([actions[:, :half], held], axis=1)
+
+
+@jax.jit
+def _wander(envs, state, obs, keys, actions):
+    never = jax.tree.map(lambda _: jnp.full(NUM_ENVS, NUM_STEPS + 1, jnp.int32), _floats(state.env_state, obs, None))
+    seen = Seen(obs, obs, _note(never, _floats(state.env_state, obs, None), 0))
+
+    def advance(carry, taken):
+        state, seen = carry
+        index, key, action = taken
+        state, step = envs.step(key, state, action)
+        low = jax.tree.map(lambda low, *new: jnp.minimum(low, jnp.minimum(*new)), seen.low, step.obs, step.final_obs)
+        high = jax.tree.map(
+            lambda high, *new: jnp.maximum(high, jnp.maximum(*new)), seen.high, step.obs, step.final_obs
+        )
+        bad = _note(seen.first_bad, _floats(state.env_state, step.final_obs, step.reward), index)
+        return (state, Seen(low, high, bad)), None
+
+    steps = jnp.arange(1, NUM_STEPS + 1, dtype=jnp.int32)
+    return jax.lax.scan(advance, (state, seen), (steps, keys, actions))[0]
+
+
+def _floats(state, obs, reward):
+    """The float arrays by name; at the start, where there is no reward, zeros stand for it."""
+    reward = jnp.zeros(NUM_ENVS, jnp.float32) if reward is None else reward
+    leaves = named_leaves(state, "state") + named_leaves(obs, "obs") + [("reward", reward)]
+    return {name: leaf for name, leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)}
+
+
+def _note(first_bad, arrays, index):
+    def earliest(first, array):
+        finite = jnp.isfinite(array).reshape(NUM_ENVS, -1).all(axis=1)
+        return jnp.where(finite, first, jnp.minimum(first, index))
+
+    return {name: earliest(first, arrays[name]) for name, first in first_bad.items()}

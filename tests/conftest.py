@@ -1,0 +1,25 @@
+"""Settings of the whole suite: the oracles of `tests/reference` can be imported, and JAX is at its strictest."""
+
+import pathlib
+import sys
+
+import jax
+import pytest
+
+TESTS = pathlib.Path(__file__).parent
+if str(TESTS) not in sys.path:
+    sys.path.append(str(TESTS))
+
+# Code that users write, or would: JAX as they find it.
+AS_FOUND = TESTS / "test_check.py", TESTS / "test_docs.py"
+# Optax raises floats to integer powers, which strict promotion of dtypes refuses.
+MIXED_DTYPES = TESTS / "train", TESTS / "bridges"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def strict_jax(request):
+    """Refuses silent promotion of dtypes and of ranks."""
+    found, mixed = (bool({request.path, *request.path.parents} & set(paths)) for paths in (AS_FOUND, MIXED_DTYPES))
+    dtypes, ranks = "standard" if found or mixed else "strict", "allow" if found else "raise"
+    with jax.numpy_dtype_promotion(dtypes), jax.numpy_rank_promotion(ranks):
+        yield

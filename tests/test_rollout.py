@@ -1,0 +1,158 @@
+"""`rollout`: a policy in a batch of environments, scanned."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxenvs
+from jaxenvs import Transitions, rollout
+
+KEY = jax.random.key(0)
+STEPS, ENVS = 9, 3
+
+
+def policy(key, obs):
+    """Random, and different where the observation is."""
+    return jnp.tanh(jax.random.normal(key, (obs.shape[0], 1)) + obs[:, :1])
+
+
+@functools.cache
+def situation():
+    """Rockets that are truncated at steps 4 and 8, a state and an observation to begin from."""
+    envs = jaxenvs.make_vec("SimpleRocket-v0", ENVS, max_episode_steps=4)
+    return envs, *envs.reset(jax.random.key(1))
+
+
+@jax.jit
+def roll(envs, key, state, obs):
+    return rollout(envs, policy, key, state, obs, STEPS)
+
+
+@functools.cache
+def scanned():
+    envs, state, obs = situation()
+    return jax.device_get(roll(envs, KEY, state, obs))
+
+
+@functools.cache
+def by_hand():
+    """The same by a Python loop: (state, obs, [(obs acted on, action, VectorStep), ...])."""
+    envs, state, obs = situation()
+    rows = []
+    for index in range(STEPS):
+        policy_key, step_key = jax.random.split(jax.random.fold_in(KEY, index))
+        action = policy(policy_key, obs)
+        state, step = envs.step(step_key, state, action)
+        rows.append((obs, action, step))
+        obs = step.obs
+    return jax.device_get((state, obs, rows))
+
+
+def assert_same(left, right):
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-7), left, right)
+
+
+def stacked(rows):
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+
+
+def test_a_rollout_is_a_loop_of_steps():
+    obs, action, step = stacked(by_hand()[2])
+    assert_same(scanned()[2], Transitions(obs, action, *step[1:]))
+
+
+def test_the_last_state_and_obs_are_those_of_the_loop():
+    assert_same(scanned()[:2], by_hand()[:2])
+
+
+def test_time_is_in_front_of_the_batch():
+    steps = scanned()[2]
+    assert steps.obs.shape == steps.final_obs.shape == (STEPS, ENVS, 2)
+    assert steps.action.shape == (STEPS, ENVS, 1)
+    assert {leaf.shape for leaf in (steps.reward, *steps[3:5], *steps[6:])} == {(STEPS, ENVS)}
+
+
+def test_obs_is_the_observation_acted_on():
+    steps = scanned()[2]
+    np.testing.assert_array_equal(steps.obs[0], situation()[2])
+    np.testing.assert_array_equal(steps.obs[4], by_hand()[2][3][2].obs)
+    going_on = ~steps.truncated[:-1]
+    np.testing.assert_array_equal(steps.obs[1:][going_on], steps.final_obs[:-1][going_on])
+
+
+def test_final_obs_is_kept_where_an_episode_ends():
+    steps = scanned()[2]
+    assert np.flatnonzero(steps.truncated[:, 0]).tolist() == [3, 7]
+    assert (np.abs(steps.obs[4] - steps.final_obs[3]) > 1e-3).any(axis=1).all()
+
+
+def test_every_step_has_keys_of_its_own():
+    envs, state, obs = situation()
+    noise = rollout(envs, lambda key, obs: jax.random.uniform(key, (ENVS, 1)), KEY, state, obs, 50)[2].action
+    assert len(np.unique(noise)) == noise.size
+
+
+def test_the_policy_and_the_environment_have_different_keys():
+    envs = jaxenvs.make_vec("SimpleRocket-v0", 2000, max_episode_steps=1)
+    state, obs = envs.reset(KEY)
+    steps = rollout(envs, lambda key, obs: jax.random.uniform(key, (2000, 1)), KEY, state, obs, 2)[2]
+    assert abs(np.corrcoef(steps.action[0, :, 0], steps.obs[1, :, 0])[0, 1]) < 4.5 / np.sqrt(2000)
+
+
+def test_two_keys_give_two_rollouts():
+    envs, state, obs = situation()
+    other = roll(envs, jax.random.key(7), state, obs)[2]
+    assert not np.isclose(other.action, scanned()[2].action).any()
+
+
+def test_a_rollout_outside_jit_is_the_rollout_inside():
+    envs, state, obs = situation()
+    assert_same(rollout(envs, policy, KEY, state, obs, STEPS), scanned())
+
+
+def test_a_rollout_goes_on_from_the_last():
+    state, obs, first = scanned()
+    second = roll(situation()[0], jax.random.key(1), state, obs)[2]
+    np.testing.assert_array_equal(second.obs[0], first.final_obs[-1])
+    assert second.episode_length[:, 0].tolist() == [2, 3, 4, 1, 2, 3, 4, 1, 2]
+
+
+def test_collect_decides_what_is_kept():
+    envs, state, obs = situation()
+    kept = rollout(envs, policy, KEY, state, obs, STEPS, collect=lambda obs, action, step: (obs[:, 0], step.reward))[2]
+    assert_same(kept, (scanned()[2].obs[..., 0], scanned()[2].reward))
+
+
+def test_nothing_need_be_kept():
+    envs, state, obs = situation()
+    *end, kept = rollout(envs, policy, KEY, state, obs, STEPS, collect=lambda obs, action, step: None)
+    assert kept is None
+    assert_same(tuple(end), scanned()[:2])
+
+
+def test_no_steps_change_nothing():
+    envs, state, obs = situation()
+    after, after_obs, steps = rollout(envs, policy, KEY, state, obs, 0)
+    assert_same((after, after_obs), (state, obs))
+    assert steps.obs.shape == (0, ENVS, 2)
+
+
+def test_rollouts_vmap_over_keys():
+    envs, state, obs = situation()
+    keys = jnp.stack([KEY, jax.random.key(3)])
+    together = jax.vmap(roll, (None, 0, None, None))(envs, keys, state, obs)
+    assert_same(jax.tree.map(lambda leaf: leaf[0], together), scanned())
+
+
+def test_raw_keys_roll_out_as_typed_ones():
+    envs, state, obs = situation()
+    assert_same(roll(envs, jax.random.PRNGKey(0), state, obs), scanned())
+
+
+def test_a_policy_of_the_wrong_shape_is_refused():
+    envs, state, obs = situation()
+    with pytest.raises(ValueError, match=r"actions must have the shape \(1,\)"):
+        rollout(envs, lambda key, obs: obs, KEY, state, obs, 1)
