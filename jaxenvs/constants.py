@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+_KIND_WORDS = {bool: "True or False", int: "a whole number", float: "a number"}
+
 
 def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
     """Declares a physical constant and the values it may take.
@@ -34,14 +36,17 @@ def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
     return dataclasses.field(default=default, metadata={"limits": limits})
 
 
-def static(default) -> Any:
+def static(default, *, low=None, high=None, above=None, below=None) -> Any:
     """Declares a field that shapes or Python control flow depend on: a change of it compiles anew, and it has no axis.
+
+    A number's kind and limits are checked as those of a `constant`; anything else must be hashable.
 
     >>> import jaxenvs
     >>> class Chain(jaxenvs.Environment):
     ...     length: int = jaxenvs.static(5)
     """
-    return dataclasses.field(default=default, metadata={"static": True})
+    limits = {"low": low, "high": high, "above": above, "below": below}
+    return dataclasses.field(default=default, metadata={"static": True, "limits": limits})
 
 
 def is_static(field):
@@ -62,10 +67,7 @@ def checked(cls, given):
     for name in given:
         if name not in fields:
             raise TypeError(_unknown(cls.__name__, name, list(fields)))
-    return {
-        name: value if is_static(fields[name]) else _checked_value(cls.__name__, fields[name], value)
-        for name, value in given.items()
-    }
+    return {name: _checked_field(cls.__name__, fields[name], value) for name, value in given.items()}
 
 
 def _unknown(owner, name, names):
@@ -74,13 +76,27 @@ def _unknown(owner, name, names):
     return f"{owner} has no constant {name!r}.{hint} It has: {', '.join(names) or 'none'}"
 
 
-def _checked_value(owner, field, value):
-    kind = kind_of(field.default)
+def _checked_field(owner, field, value):
     where = f"{owner}: {field.name}"
+    if not is_static(field):
+        return _checked_value(where, field, value)
+    if not isinstance(field.default, numbers.Real):
+        return value
+    kind = kind_of(field.default)
+    if not isinstance(value, numbers.Real | np.generic):
+        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, and only one, got {value!r}")
+    array = np.asarray(value)
+    _check_kind(where, kind, array)
+    _check_limits(where, field.metadata["limits"], kind, array)
+    return kind(array.item())
+
+
+def _checked_value(where, field, value):
+    kind = kind_of(field.default)
     if not isinstance(value, Tracer):
         array = _as_array(where, value)
         _check_kind(where, kind, array)
-        _check_limits(where, field.metadata.get("limits", {}), array)
+        _check_limits(where, field.metadata.get("limits", {}), kind, array)
     if isinstance(value, numbers.Real | np.generic):
         return kind(np.asarray(value).item())
     dtype = {float: np.float32, int: np.int32, bool: np.bool_}[kind]
@@ -107,26 +123,31 @@ def _as_array(where, value):
 
 def _check_kind(where, kind, array):
     if kind is bool and array.dtype.kind != "b":
-        raise TypeError(f"{where} must be True or False, got {array}")
+        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, got {array}")
     if kind is int and array.dtype.kind not in "iu":
-        raise TypeError(f"{where} must be a whole number, got {array}")
+        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, got {array}")
     if kind is float and array.dtype.kind == "b":
-        raise TypeError(f"{where} must be a number, got {array}")
+        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, got {array}")
 
 
-def _check_limits(where, limits, array):
-    array = array.astype(np.float64)
-    low, high = limits.get("low"), limits.get("high")
-    above, below = limits.get("above"), limits.get("below")
-    wrong = ~np.isfinite(array)
-    wrong |= array < (-math.inf if low is None else low)
-    wrong |= array > (math.inf if high is None else high)
+def _check_limits(where, limits, kind, array):
+    # As the computation sees it: what float32 makes infinite, or zero, is refused as such.
+    with np.errstate(over="ignore"):
+        seen = array.astype(np.float32).astype(np.float64)
+    low, high, above, below = (_as_float32(limits.get(name)) for name in ("low", "high", "above", "below"))
+    wrong = ~np.isfinite(seen)
+    wrong |= seen < (-math.inf if low is None else low)
+    wrong |= seen > (math.inf if high is None else high)
     if above is not None:
-        wrong |= array <= above
+        wrong |= seen <= above
     if below is not None:
-        wrong |= array >= below
+        wrong |= seen >= below
     if wrong.any():
-        raise ValueError(f"{where} must be {describe(limits)}, got {array[wrong].flat[0]}")
+        raise ValueError(f"{where} must be {describe(limits)}, got {kind(array[wrong].flat[0])}")
+
+
+def _as_float32(limit):
+    return None if limit is None else float(np.float32(limit))
 
 
 def describe(limits):

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxenvs import spaces
-from jaxenvs.constants import checked, constant, is_static, static
+from jaxenvs.constants import checked, is_static
 from jaxenvs.random import fusable
 
 
@@ -23,7 +23,7 @@ class Step(NamedTuple):
     terminated: Any
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(constant, static))
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Environment:
     """A Markov decision process: constants as fields, and two pure, jitted methods, `reset` and `step`.
 
@@ -56,6 +56,8 @@ class Environment:
     max_episode_steps: ClassVar[int | None] = None
     #: Frames per second at which films of this environment look natural.
     render_fps: ClassVar[int] = 30
+    #: Which keys play it: a dict of a string of key names to an action.
+    keys_to_action: ClassVar[dict] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -121,6 +123,14 @@ class Environment:
         """A picture of one state, uint8[height, width, 3]; optional, and never traced."""
         raise NotImplementedError(f"{type(self).__name__} has no picture: it defines no render(state)")
 
+    def observe(self, state):
+        """The observation of a state; optional, for starts from a state of the caller's."""
+        raise NotImplementedError(f"{type(self).__name__} defines no observe(state)")
+
+    def describe(self, state):
+        """What the step that led to a state did, as text with a line's end; optional, and never traced."""
+        raise NotImplementedError(f"{type(self).__name__} defines no describe(state)")
+
     def replace(self, **constants):
         """The same environment with some constants changed, checked as at construction.
 
@@ -161,7 +171,7 @@ def _equal(left, right):
 
 
 def _hashable(value):
-    return np.asarray(value).tobytes() if isinstance(value, np.ndarray | jax.Array) else value
+    return tuple(np.ravel(value).tolist()) if isinstance(value, np.ndarray | jax.Array | float | int) else value
 
 
 @functools.cache

@@ -6,8 +6,12 @@ import importlib
 import re
 from typing import Any
 
+import gymnasium
+
 from jaxenvs.core import Environment
-from jaxenvs.vector import VectorEnv
+from jaxenvs.envs.heartpole import HeartPole
+from jaxenvs.envs.simple_rocket import SimpleRocket
+from jaxenvs.vector import VectorEnv, constant_axes
 
 _ID = re.compile(r"^(?:[\w-]+/)?[\w.-]+-v\d+$")
 _DEFAULT: Any = object()
@@ -62,6 +66,7 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
     if id in registry and registry[id] != spec:
         raise ValueError(f"the id {id!r} is taken by {registry[id].entry_point!r}; choose another, or another version")
     registry[id] = spec
+    _register_with_gymnasium(id, spec)
 
 
 def make(id, **constants):
@@ -108,6 +113,7 @@ def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
     num_envs = _whole("num_envs", num_envs)
     if max_episode_steps is not _DEFAULT:
         limit = max_episode_steps
+    constant_axes(env, num_envs)
     return VectorEnv(env, num_envs, None if limit is None else _whole("max_episode_steps", limit))
 
 
@@ -130,6 +136,22 @@ def time_limit(id):
     return found.load().max_episode_steps if found.max_episode_steps is _DEFAULT else found.max_episode_steps
 
 
+def _register_with_gymnasium(id, found):
+    """Makes `gymnasium.make("jaxenvs/Name-v0")` work; an id with a namespace of its own keeps it."""
+    name = id if "/" in id else f"jaxenvs/{id}"
+    if name in gymnasium.registry:
+        return
+    # The limit of a class that is not imported yet is not known yet: then the entry point sets it.
+    known = found.max_episode_steps is not _DEFAULT or not isinstance(found.entry_point, str)
+    gymnasium.register(
+        name,
+        entry_point="jaxenvs.bridges.gymnasium:" + ("GymnasiumEnv" if known else "make_with_time_limit"),
+        vector_entry_point="jaxenvs.bridges.gymnasium_vector:GymnasiumVectorEnv",
+        max_episode_steps=time_limit(id) if known else None,
+        kwargs={"env_id": id},
+    )
+
+
 def _whole(name, value):
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -142,5 +164,5 @@ def _is_environment(entry_point):
     return isinstance(entry_point, type) and issubclass(entry_point, Environment)
 
 
-register("HeartPole-v0", "jaxenvs.envs.heartpole:HeartPole")
-register("SimpleRocket-v0", "jaxenvs.envs.simple_rocket:SimpleRocket")
+register("HeartPole-v0", HeartPole)
+register("SimpleRocket-v0", SimpleRocket)

@@ -98,8 +98,16 @@ def bounds(space):
         case spaces.MultiBinary():
             return np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
         case spaces.Box():
-            return space.low.astype(jax_dtype(space)), space.high.astype(jax_dtype(space))
+            return _held(space, space.low), _held(space, space.high)
     raise _no_fixed_shape(space)
+
+
+def _held(space, bound):
+    """A Box's bound in the dtype that JAX holds; bounds beyond int32 are refused, 64 bits being cut to 32."""
+    held = bound.astype(jax_dtype(space))
+    if space.dtype.kind in "iu" and (held.astype(np.float64) != bound.astype(np.float64)).any():
+        raise ValueError(f"JAX holds 64-bit integers as int32 or uint32, which cannot hold the bounds of {space}")
+    return held
 
 
 def jax_dtype(space):
@@ -145,9 +153,22 @@ def check_host_value(space, x, *, where):
     Raises:
         ValueError: naming the value, the space and the place.
     """
-    leaves = jax.tree.leaves(x)
-    if any(isinstance(leaf, jax.Array) for leaf in leaves) or isinstance(space, spaces.Dict | spaces.Tuple):
+    if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(x)):
         return
+    match space:
+        case spaces.Dict() if isinstance(x, dict) and x.keys() == space.spaces.keys():
+            for name, part in space.spaces.items():
+                check_host_value(part, x[name], where=f"{where}[{name!r}]")
+        case spaces.Tuple() if isinstance(x, tuple | list) and len(x) == len(space.spaces):
+            for index, part in enumerate(space.spaces):
+                check_host_value(part, x[index], where=f"{where}[{index}]")
+        case spaces.Dict() | spaces.Tuple():
+            return
+        case _:
+            _check_host_array(space, x, where)
+
+
+def _check_host_array(space, x, where):
     low, high = bounds(space)
     array = np.asarray(x)
     if array.shape == space.shape and _same_kind(space, array.dtype) and not np.all((array >= low) & (array <= high)):
@@ -167,10 +188,8 @@ def _integers(key, shape, n):
 
 def _sample_box(space, key, shape):
     low, high = bounds(space)
-    if low.dtype.kind in "iub":
-        top = np.minimum(high.astype(np.int64) + 1, np.iinfo(np.int32).max)
-        low_top = (jnp.broadcast_to(end.astype(np.int32), shape) for end in (low, top))
-        return jax.random.randint(key, shape, *low_top).astype(low.dtype)
+    if low.dtype.kind in "iu":
+        return _sample_whole(key, shape, low, high)
     below, above = np.isfinite(low), np.isfinite(high)
     floor, ceiling = (jnp.broadcast_to(np.where(known, end, 0), shape) for known, end in ((below, low), (above, high)))
     if (below & above).all():
@@ -182,6 +201,17 @@ def _sample_box(space, key, shape):
     tail = jax.random.exponential(exponential_key, shape, low.dtype)
     one_sided = jnp.where(below, floor + tail, jnp.where(above, ceiling - tail, normal))
     return jnp.where(below & above, uniform, one_sided)
+
+
+def _sample_whole(key, shape, low, high):
+    """Uniform in [low, high], both ends included, for integers of up to 32 bits; sums wrap around as wanted."""
+    span = (high.astype(np.int64) - low).astype(np.uint32)
+    everything = span == np.uint32(2**32 - 1)
+    end = jnp.broadcast_to(np.where(everything, np.uint32(1), span + np.uint32(1)), shape)
+    within = jax.random.randint(key, shape, jnp.zeros(shape, jnp.uint32), end, jnp.uint32)
+    whole = jnp.broadcast_to(everything, shape)
+    offset = jnp.where(whole, jax.random.bits(key, shape), within) if everything.any() else within
+    return (jnp.broadcast_to(low, shape).astype(jnp.uint32) + offset).astype(low.dtype)
 
 
 def _between(uniform, low, high):

@@ -101,7 +101,7 @@ class VectorEnv:
                 NumPy arrays, for one outside the space. See `Environment.step` for what happens inside `jit`.
         """
         if not isinstance(action, jax.Array):
-            _check_host_actions(self, action)
+            action = _checked_host_actions(self, action)
         return _step(self, key, state, action)
 
     def sample_actions(self, key):
@@ -111,7 +111,7 @@ class VectorEnv:
 
 @jax.jit
 def _reset(envs, key):
-    env_state, obs = _start(envs, fusable(key))
+    env_state, obs = start_all(envs, fusable(key))
     zeros = jnp.zeros(envs.num_envs, jnp.float32)
     return VectorState(env_state, zeros, zeros.astype(jnp.int32)), obs
 
@@ -119,12 +119,12 @@ def _reset(envs, key):
 @jax.jit
 def _step(envs, key, state, action):
     step_key, start_key = jax.random.split(fusable(key))
-    env_state, step = _transition(envs, step_key, state.env_state, action)
+    env_state, step = transition_all(envs, step_key, state.env_state, action)
     episode_return = state.episode_return + step.reward
     episode_length = state.episode_length + 1
-    truncated = _truncated(envs, episode_length)
+    truncated = truncated_all(envs, episode_length)
     done = step.terminated | truncated
-    start_state, start_obs = _start(envs, start_key)
+    start_state, start_obs = start_all(envs, start_key)
     after = VectorState(
         env_state=where_done(done, start_state, env_state),
         episode_return=jnp.where(done, 0.0, episode_return),
@@ -139,13 +139,15 @@ def where_done(done, fresh, running):
     return jax.tree.map(lambda a, b: jnp.where(done.reshape(done.shape + (1,) * (b.ndim - 1)), a, b), fresh, running)
 
 
-def _truncated(envs, episode_length):
+def truncated_all(envs, episode_length):
+    """bool[num_envs]: which episodes of so many steps have reached the time limit."""
     if envs.max_episode_steps is None:
         return jnp.zeros(envs.num_envs, bool)
     return episode_length >= envs.max_episode_steps
 
 
-def _start(envs, key):
+def start_all(envs, key):
+    """Starts every member of a batch: (environment states, observations)."""
     env, axes = envs.env, constant_axes(envs.env, envs.num_envs)
     if has_split(env, "reset"):
         draws = env.draw_start(key, (envs.num_envs,))
@@ -153,7 +155,8 @@ def _start(envs, key):
     return jax.vmap(type(env).reset, (axes, 0))(env, jax.random.split(key, envs.num_envs))
 
 
-def _transition(envs, key, env_state, action):
+def transition_all(envs, key, env_state, action):
+    """Moves every member of a batch, without time limit or autoreset: (environment states, `Step`)."""
     env, axes = envs.env, constant_axes(envs.env, envs.num_envs)
     where = f"VectorEnv({type(env).__name__}).step: actions"
     action = spaces.as_batch(env.action_space, action, envs.num_envs, where=where)
@@ -184,5 +187,8 @@ def constant_axes(env, num_envs):
     return jax.tree.unflatten(structure, axes)
 
 
-def _check_host_actions(envs, action):
+def _checked_host_actions(envs, action):
+    if isinstance(action, list):
+        action = np.asarray(action)
     spaces.check_host_value(envs.action_space, action, where=f"VectorEnv({type(envs.env).__name__}).step: actions")
+    return action

@@ -1,5 +1,9 @@
 """`Environment`: a frozen dataclass, a pytree of its constants, and two jitted pure methods."""
 
+# Constants may be arrays, spaces may be plain class attributes, and the wrong kinds of either are given on purpose.
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 import copy
 import dataclasses
 import pickle
@@ -90,17 +94,17 @@ def traces():
 
 def test_constants_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Drift().speed = 2.0  # pyright: ignore[reportAttributeAccessIssue]
+        Drift().speed = 2.0
 
 
 def test_new_attributes_are_refused():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Drift().other = 2.0  # pyright: ignore[reportAttributeAccessIssue]
+        Drift().other = 2.0
 
 
 def test_constants_are_keyword_only():
     with pytest.raises(TypeError, match="positional"):
-        Drift(2.0)  # pyright: ignore[reportCallIssue]
+        Drift(2.0)
 
 
 def test_fields_are_the_constants_in_their_order():
@@ -124,7 +128,7 @@ def test_a_constant_without_default_must_be_given():
         mass: float
 
     with pytest.raises(TypeError, match="Bare needs a value for mass"):
-        Bare()  # pyright: ignore[reportCallIssue]
+        Bare()
 
 
 def test_max_episode_steps_is_no_constant():
@@ -193,7 +197,9 @@ def test_methods_of_the_class_are_the_methods_of_the_instance():
 def test_step_is_transition_after_draw():
     env = Drift()
     state, _ = env.reset(KEY)
-    jax.tree.map(np.testing.assert_array_equal, env.step(KEY, state, 2), env.transition(state, jnp.int32(2), env.draw(KEY)))
+    jax.tree.map(
+        np.testing.assert_array_equal, env.step(KEY, state, 2), env.transition(state, jnp.int32(2), env.draw(KEY))
+    )
 
 
 def test_reset_is_start_after_draw_start():
@@ -257,8 +263,8 @@ def test_python_numpy_and_jax_actions_share_one_trace(traces):
 
 
 def test_an_unknown_constant_is_refused_with_the_nearest_name():
-    with pytest.raises(TypeError, match="Drift has no constant 'sped'. Did you mean 'speed'"):
-        Drift(sped=1.0)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match=r"Drift has no constant 'sped'\. Did you mean 'speed'"):
+        Drift(sped=1.0)
 
 
 @pytest.mark.parametrize(
@@ -320,27 +326,23 @@ def test_jax_arrays_stay_jax_arrays():
     assert Drift(speed=jnp.array([1, 2])).speed.dtype == jnp.float32
 
 
-@pytest.mark.xfail(reason="finite in float64, infinite in the float32 of the computation")
 @pytest.mark.parametrize("value", [1e39, -1e300])
 def test_a_constant_beyond_float32_is_refused(value):
     with pytest.raises(ValueError, match="noise"):
         Drift(noise=value)
 
 
-@pytest.mark.xfail(reason="above 0 in float64, 0 in the float32 of the computation: HeartPole's reward is NaN then")
 def test_a_constant_that_float32_rounds_out_of_its_range_is_refused():
-    with pytest.raises(ValueError, match="drag must be above 0.0"):
+    with pytest.raises(ValueError, match=r"drag must be above 0\.0"):
         Drift(drag=1e-50)
 
 
-@pytest.mark.xfail(reason="static fields are not looked at")
 @pytest.mark.parametrize("value", [2.5, "two", np.arange(2), True])
 def test_a_static_field_of_the_wrong_kind_is_refused(value):
     with pytest.raises(TypeError, match="axes must be a whole number"):
         Drift(axes=value)
 
 
-@pytest.mark.xfail(reason="static fields have no range")
 def test_a_sleep_of_negative_length_is_refused():
     with pytest.raises(ValueError, match="sleep_half_hours must be at least 0"):
         HeartPole(sleep_half_hours=-1)
@@ -381,7 +383,6 @@ def test_equal_environments_have_equal_hashes():
     assert hash(Drift(wind=(1.0, 2.0))) == hash(Drift(wind=np.array([1.0, 2.0])))
 
 
-@pytest.mark.xfail(reason="a float and an array of the same value are equal, but hash by different routes")
 def test_equal_environments_of_floats_and_arrays_have_equal_hashes():
     assert Drift(speed=jnp.float32(2.0)) == Drift(speed=2.0)
     assert hash(Drift(speed=jnp.float32(2.0))) == hash(Drift(speed=2.0))
@@ -406,7 +407,7 @@ def test_reset_and_step_alone_make_an_environment(traces):
         pass
 
     env = Counted()
-    state, obs = env.reset(KEY)
+    state, _ = env.reset(KEY)
     for index in range(3):
         state, step = env.step(jax.random.key(index), state, np.array([0.5, -0.5]))
     assert traces.count("step") == 1 and step.obs == state[0]
@@ -452,7 +453,7 @@ def test_a_discrete_action_outside_the_space_is_refused_by_value(action):
 @pytest.mark.parametrize("action", [[1.5, 0.0], np.array([0.0, -1.1]), np.array([np.nan, 0.0])])
 def test_a_continuous_action_outside_the_space_is_refused_by_value(action):
     env = Plain()
-    with pytest.raises(ValueError, match="Plain.step: action must be in Box"):
+    with pytest.raises(ValueError, match=r"Plain\.step: action must be in Box"):
         env.step(KEY, env.reset(KEY)[0], action)
 
 
@@ -466,14 +467,14 @@ def test_python_and_numpy_actions_inside_the_space_are_taken(action):
 @pytest.mark.parametrize("action", [1.0, True, np.float32(1), jnp.float32(1), jnp.bool_(True)])
 def test_a_discrete_action_of_another_kind_is_refused(action):
     env = Drift()
-    with pytest.raises(TypeError, match="Drift.step: action must have a dtype like int32"):
+    with pytest.raises(TypeError, match=r"Drift\.step: action must have a dtype like int32"):
         env.step(KEY, env.reset(KEY)[0], action)
 
 
 @pytest.mark.parametrize("action", [np.array([1]), jnp.zeros(3, int), [1, 2]])
 def test_an_action_of_another_shape_is_refused(action):
     env = Drift()
-    with pytest.raises((ValueError, TypeError), match="Drift.step: action must"):
+    with pytest.raises((ValueError, TypeError), match=r"Drift\.step: action must"):
         env.step(KEY, env.reset(KEY)[0], action)
 
 
@@ -491,7 +492,6 @@ def test_inside_jit_an_action_of_another_shape_is_refused_at_trace_time():
         jax.eval_shape(lambda action: env.step(KEY, state, action), jnp.zeros(2, jnp.int32))
 
 
-@pytest.mark.xfail(reason="host values of Dict and Tuple actions are not looked at")
 def test_a_composite_action_outside_the_space_is_refused_by_value():
     class Pair(Plain):
         action_space = spaces.Tuple((spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,), np.float32)))
@@ -500,7 +500,7 @@ def test_a_composite_action_outside_the_space_is_refused_by_value():
             return state, Step(state[0], action[1].sum(), jnp.bool_(False))
 
     env = Pair()
-    with pytest.raises(ValueError, match="Pair.step: action must be in"):
+    with pytest.raises(ValueError, match=r"Pair\.step: action\[0\] must be in Discrete\(3\), got 5"):
         env.step(KEY, env.reset(KEY)[0], (5, np.array([9.0, 0.0], np.float32)))
 
 

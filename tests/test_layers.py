@@ -75,7 +75,7 @@ def imports(module, nodes=None):
 
 def at_module_level(module):
     """The nodes of a file that run when it is imported: all but the bodies of functions."""
-    pending = list(ast.parse(FILES[module].read_text()).body)
+    pending: list[ast.AST] = list(ast.parse(FILES[module].read_text()).body)
     while pending:
         node = pending.pop()
         yield node
@@ -150,6 +150,17 @@ def test_no_file_imports_tests_or_benchmarks(module):
 
 def test_importing_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
     code = "import jaxenvs, sys; print([m for m in sys.argv[1:] if m in sys.modules])"
-    heavy = ["PIL", "matplotlib", "optax", "torch", "pygame", "tqdm", "tensorboardX", "imageio_ffmpeg", "gymnax", "train"]
+    heavy = [
+        "PIL",
+        "matplotlib",
+        "optax",
+        "torch",
+        "pygame",
+        "tqdm",
+        "tensorboardX",
+        "imageio_ffmpeg",
+        "gymnax",
+        "train",
+    ]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

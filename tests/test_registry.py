@@ -1,5 +1,10 @@
 """`register`, `make` and `make_vec`."""
 
+# Spaces may be plain class attributes, and what is no environment is given on purpose.
+# pyright: reportArgumentType=false, reportAssignmentType=false
+
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -24,11 +29,12 @@ class Coin(Environment):
 @pytest.fixture(autouse=True)
 def clean_registry():
     """Whatever a test registers is forgotten after it."""
-    before = [(known, dict(known)) for known in (registry, gymnasium.registry)]
+    known: list[Any] = [registry, gymnasium.registry]
+    before = [dict(entries) for entries in known]
     yield
-    for known, ours in before:
-        known.clear()
-        known.update(ours)
+    for entries, earlier in zip(known, before, strict=True):
+        entries.clear()
+        entries.update(earlier)
 
 
 @pytest.mark.parametrize(("id", "cls"), [("HeartPole-v0", HeartPole), ("SimpleRocket-v0", SimpleRocket)])
@@ -71,7 +77,9 @@ def test_registered_constants_can_be_overridden():
     assert make("HeavyCoin-v0", weight=6.0) == Coin(weight=6.0)
 
 
-@pytest.mark.parametrize("id", ["Coin", "Coin-0", "Coin-v", "Coin-vx", "", "a/b/Coin-v0", "Coin v0", "Coin-v0 ", "/Coin-v0"])
+@pytest.mark.parametrize(
+    "id", ["Coin", "Coin-0", "Coin-v", "Coin-vx", "", "a/b/Coin-v0", "Coin v0", "Coin-v0 ", "/Coin-v0"]
+)
 def test_a_malformed_id_is_refused(id):
     with pytest.raises(ValueError, match="an id must look like 'Name-v0' or 'namespace/Name-v0', got"):
         register(id, Coin)
@@ -100,7 +108,10 @@ def test_an_entry_point_that_is_no_environment_is_refused(entry_point):
         register("Coin-v0", entry_point)
 
 
-@pytest.mark.parametrize(("id", "near"), [("HartPole-v0", "HeartPole-v0"), ("Rocket-v0", "SimpleRocket-v0"), ("heartpole-v1", "HeartPole-v0")])
+@pytest.mark.parametrize(
+    ("id", "near"),
+    [("HartPole-v0", "HeartPole-v0"), ("Rocket-v0", "SimpleRocket-v0"), ("heartpole-v1", "HeartPole-v0")],
+)
 def test_an_unknown_id_is_refused_with_the_nearest(id, near):
     with pytest.raises(ValueError, match=f"unknown environment id '{id}'; nearest: .*{near}"):
         make(id)
@@ -117,12 +128,14 @@ def test_make_vec_refuses_unknown_ids_alike():
 
 
 def test_an_unknown_constant_is_refused_with_the_nearest():
-    with pytest.raises(TypeError, match="HeartPole has no constant 'hart_attack_proclivity'. Did you mean 'heart_attack_proclivity'"):
+    with pytest.raises(
+        TypeError, match=r"HeartPole has no constant 'hart_attack_proclivity'\. Did you mean 'heart_attack_proclivity'"
+    ):
         make("HeartPole-v0", hart_attack_proclivity=0.5)
 
 
 def test_a_constant_out_of_range_is_refused():
-    with pytest.raises(ValueError, match="HeartPole: heart_attack_proclivity must be at least 0.0 and at most 1.0, got 1.5"):
+    with pytest.raises(ValueError, match=r"heart_attack_proclivity must be at least 0\.0 and at most 1\.0, got 1\.5"):
         make_vec("HeartPole-v0", 2, heart_attack_proclivity=np.array([0.5, 1.5]))
 
 

@@ -96,9 +96,13 @@ def test_every_step_has_keys_of_its_own():
 
 
 def test_the_policy_and_the_environment_have_different_keys():
+    # A policy that uses its key as the batch does when it draws new starts.
+    def spy(key, obs):
+        return jax.random.uniform(jax.random.split(key)[1], (2, 2000))[0][:, None]
+
     envs = jaxenvs.make_vec("SimpleRocket-v0", 2000, max_episode_steps=1)
     state, obs = envs.reset(KEY)
-    steps = rollout(envs, lambda key, obs: jax.random.uniform(key, (2000, 1)), KEY, state, obs, 2)[2]
+    steps = rollout(envs, spy, KEY, state, obs, 2)[2]
     assert abs(np.corrcoef(steps.action[0, :, 0], steps.obs[1, :, 0])[0, 1]) < 4.5 / np.sqrt(2000)
 
 

@@ -1,5 +1,8 @@
 """`spaces.sample` and `spaces.contains`, held against Gymnasium's own."""
 
+# A sample is an array, or a dict or tuple of such: each test knows which.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false
+
 import functools
 
 import jax
@@ -175,7 +178,9 @@ def test_samples_bounded_above_only_are_exponential_downwards():
     assert scipy.stats.kstest(-1.5 - drawn, "expon").pvalue > 1e-3
 
 
-@pytest.mark.parametrize(("low", "width"), [(0.1, 0.0), (0.7, 0.0), (-0.7, 0.0), (0.3, 1e-7), (1000.0, 1e-4), (0.1, 0.2)])
+@pytest.mark.parametrize(
+    ("low", "width"), [(0.1, 0.0), (0.7, 0.0), (-0.7, 0.0), (0.3, 1e-7), (1000.0, 1e-4), (0.1, 0.2)]
+)
 def test_samples_of_narrow_boxes_are_inside(low, width):
     space = Box(np.float32(low), np.float32(low) + np.float32(width), (1,), np.float32)
     drawn = np.asarray(sample(space, KEY, (100_000,)))
@@ -191,15 +196,13 @@ def test_raw_keys_sample_as_typed_ones():
     np.testing.assert_array_equal(sample(Discrete(9), jax.random.PRNGKey(0), (5,)), sample(Discrete(9), KEY, (5,)))
 
 
-@pytest.mark.xfail(reason="64-bit integer bounds wrap around in int32: [0, 2**40] becomes [0, 0]")
 def test_an_integer_box_beyond_int32_is_refused():
     with pytest.raises((TypeError, ValueError), match="int32"):
         bounds(Box(0, 2**40, (1,), np.int64))
 
 
-@pytest.mark.xfail(reason="the upper bound is cut to 2**31 - 2")
 def test_samples_of_a_uint32_box_reach_its_upper_half():
-    assert (sample(Box(0, 2**32 - 1, (1,), np.uint32), KEY, (100,)) > 2**31).any()
+    assert (np.asarray(sample(Box(0, 2**32 - 1, (1,), np.uint32), KEY, (100,))) > 2**31).any()
 
 
 # Membership.

@@ -115,7 +115,7 @@ def explain(error, files):
     if frame is None:
         found, mend = _fitting(error, "")
         return (f"{found} ({message})", mend) if found else (message, _ELSEWHERE)
-    line = linecache.getline(frame.filename, frame.lineno).strip()
+    line = linecache.getline(frame.filename, frame.lineno or 0).strip()
     found, mend = _fitting(error, line)
     return f"{place(frame)}: {found} ({message})" if found else f"{place(frame)}: {message}", mend
 
@@ -145,7 +145,7 @@ def place(frame):
     """
     path = os.path.relpath(frame.filename) if os.path.isabs(frame.filename) else frame.filename
     path = frame.filename if path.startswith("..") else path
-    line = linecache.getline(frame.filename, frame.lineno).strip()
+    line = linecache.getline(frame.filename, frame.lineno or 0).strip()
     return f"{path}:{frame.lineno}, in {frame.name}" + (f", `{line}`" if line else "")
 
 

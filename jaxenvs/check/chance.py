@@ -81,15 +81,18 @@ def keys_used_once(probe):
     told = set()
     for run in probe.eager_runs:
         for first, second in reused(run.uses):
-            found = f"{run.method} uses one key twice: {_use(first)}, and {_use(second)}"
+            found = f"{run.method} uses one key twice: {_uses(first, second)}"
             if found not in told:
                 told.add(found)
                 mend = "split it first, one key for each use: a_key, b_key = jax.random.split(key)"
                 yield found, "independent random numbers, each key used for one thing", mend
 
 
-def _use(use):
-    return f"{use.what} at {use.place}" if use.place else use.what
+def _uses(first, second):
+    if (first.what, first.place) == (second.what, second.place):
+        return f"{first.what} twice" + (f", at {first.place}" if first.place else "")
+    told = [f"{use.what} at {use.place}" if use.place else use.what for use in (first, second)]
+    return f"{told[0]}, and {told[1]}"
 
 
 @rule("keys-matter", "what is drawn from the key shows in the results", ["keys-used-once", "keys-from-argument"])

@@ -34,9 +34,9 @@ def draws(probe):
     drawn = [name for name in ("draw_start", "draw") if probe.defines(name)]
     for name in drawn:
         shapes = list(_shapes(probe, name))
-        yield from shapes
+        yield from shapes[:1]
         if not shapes:
-            yield from _rows(*probe.draws[name], name)
+            yield from _rows(probe.draws[name], name)
             yield from _constants_in_draws(probe, name)
 
 
@@ -57,8 +57,9 @@ def _shapes(probe, name):
                 yield f"{path} is {kind(many)} from {name}(key, {shape}), {kind(one)} from {name}(key)", ideal, mend
 
 
-def _rows(batch, single, name):
+def _rows(drawn, name):
     """One batch of draws against as many single ones."""
+    batch, single = drawn
     expected = f"{name}(key, (n,)) to draw n independent rows, as {name}(key) does with n keys"
     for (path, many), ones in zip(named_leaves(batch, "draws"), jax.tree.leaves(single), strict=True):
         rows = len(many)

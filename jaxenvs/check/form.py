@@ -10,7 +10,7 @@ import numpy as np
 from jaxenvs import spaces
 from jaxenvs.check.blame import explain, first_line
 from jaxenvs.check.rules import rule
-from jaxenvs.check.trees import kind, outline
+from jaxenvs.check.trees import outline
 from jaxenvs.constants import is_static
 from jaxenvs.core import Environment, Step
 from jaxenvs.vector import VectorEnv
@@ -118,7 +118,8 @@ def methods(probe):
         split = [name for name in (drawn, decided) if probe.defines(name)]
         if len(split) == 1 or not (split or probe.defines(whole)):
             found = f"of {whole}, {drawn} and {decided}, the class defines {' and '.join(split) or 'none'}"
-            yield found, f"{whole}, or both {drawn} and {decided}", f"define {whole}(self, {_listed(whole)})"
+            mend = f"define {whole}(self, {_listed(whole)}), or the other two as the contract splits it"
+            yield found, f"{whole}, or both {drawn} and {decided}", mend
     for name in _ARGUMENTS:
         if probe.defines(name) and not _takes(type(probe.env), name):
             method = inspect.unwrap(getattr(type(probe.env), name))
@@ -149,6 +150,9 @@ def _takes(cls, name):
 def spaces_(probe):
     kinds = "a property that returns a gymnasium.spaces Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple"
     for name in ("observation_space", "action_space"):
+        if not probe.defines(name):
+            yield f"the class does not define {name}", kinds, f"write @property, def {name}(self): return ..."
+            continue
         space = getattr(probe.env, name)
         if callable(space) and not isinstance(space, gymnasium.Space):
             yield f"{name} is a method", kinds, "write @property above it"
@@ -221,8 +225,7 @@ def step_returns(probe):
     elif isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Step):
         yield "step returns (Step, state)", expected, f"the state comes first: {_RETURN_STEP}"
     elif isinstance(result, tuple) and len(result) == 2:
-        second = outline(result[1]) if isinstance(result[1], tuple | list | dict) else kind(result[1])
-        yield f"step returns a pair whose second element is {second}", expected, _RETURN_STEP
+        yield f"step returns a pair whose second element is {outline(result[1])}", expected, _RETURN_STEP
     elif isinstance(result, tuple) and len(result) in (4, 5):
         found = f"step returns {outline(result)}, as Gymnasium's or Gym's (obs, reward, terminated, ..., info)"
         mend = f"{_RETURN_STEP}; truncation and info belong to the layers above"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.extend import random as jex_random
 
 from jaxenvs.check.blame import place
@@ -120,7 +121,7 @@ def _record(what, key):
         return
     where, call = _author_line(_Recorder.files)
     note = lambda value: uses.append(Use(what, np.asarray(value).tobytes(), where, call))  # noqa: E731
-    if isinstance(key, jax.core.Tracer):
+    if isinstance(key, Tracer):
         jax.debug.callback(note, key)
     else:
         note(key)

@@ -90,31 +90,25 @@ def _misfits(space, obs, name):
         parts = [(part, obs[i], f"{name}[{i}]") for i, part in enumerate(space.spaces)]
     else:
         expected = f"{spaces.jax_dtype(space)}[{','.join(map(str, space.shape))}]"
-        found = kind(obs) if hasattr(obs, "dtype") else outline(obs)
+        found = outline(obs)
         return [] if found.removeprefix("weakly typed ") == expected else [(name, found, expected)]
     return [misfit for part in parts for misfit in _misfits(*part)]
 
 
 @rule("reward", "the reward is a float32 scalar", ["step-returns"])
 def reward(probe):
-    found = _scalar(probe.step_result[1].reward)
+    found = outline(probe.step_result[1].reward).removeprefix("weakly typed ")
     if found != "float32[]":
-        mend = (
-            "make it one: jnp.float32(x), x.astype(jnp.float32), jnp.where(condition, 1.0, 0.0); jnp.sum joins an array"
-        )
+        mend = "make it one: jnp.float32(x), x.astype(jnp.float32), jnp.where(condition, 1.0, 0.0), jnp.sum(array)"
         yield f"Step.reward is {found}", "float32[]", mend
 
 
 @rule("terminated", "terminated is a bool scalar", ["step-returns"])
 def terminated(probe):
-    found = _scalar(probe.step_result[1].terminated)
+    found = outline(probe.step_result[1].terminated).removeprefix("weakly typed ")
     if found != "bool[]":
         mend = "give a comparison or jnp.bool_(False); join flags with & and |, and an array with jnp.any"
         yield f"Step.terminated is {found}", "bool[]", mend
-
-
-def _scalar(value):
-    return kind(value).removeprefix("weakly typed ") if hasattr(value, "dtype") else outline(value)
 
 
 @rule("one-trace", "100 steps, and changed constants, need no second trace",

@@ -8,6 +8,7 @@ import sys
 import weakref
 
 import jax
+from jax.core import Tracer
 
 
 def leaks(method, args):
@@ -48,7 +49,7 @@ def tracer_holders(cls):
 
 
 def _holds_tracer(value, depth=2):
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return True
     if depth == 0 or not isinstance(value, list | tuple | dict | set):
         return False

@@ -77,7 +77,8 @@ def variant(env, name):
     given = getattr(env, name)
     for candidate in _candidates(np.asarray(given)):
         # A number stays a number and an array an array, so that JAX sees the same types.
-        changed = type(given)(candidate) if np.isscalar(given) else candidate
+        cast: Any = type(given)
+        changed = cast(candidate) if np.isscalar(given) else candidate
         if not np.array_equal(changed, given) and _allowed(env, name, changed):
             pick = lambda path, leaf: changed if path[0].name == name else leaf  # noqa: B023, E731
             return jax.tree_util.tree_map_with_path(pick, env)

@@ -13,13 +13,15 @@ def kind(leaf):
     """What a leaf is, in words: "float32[2]", "weakly typed int32[]", "str"."""
     if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
         return type(leaf).__name__
+    if is_key(leaf):
+        return f"key[{','.join(map(str, leaf.shape))}]"
     weak = "weakly typed " if getattr(leaf, "weak_type", False) else ""
     return f"{weak}{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
 
 
 def is_key(leaf):
     """Whether a leaf is a typed JAX key."""
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def on_host(tree):
@@ -43,14 +45,15 @@ def type_changes(before, after, name):
 
 
 def outline(tree):
-    """The structure of a pytree, in words: "State(position, velocity)"."""
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return f"{type(tree).__name__}({', '.join(tree._fields)})"
+    """The top of a pytree, in words: "State(position, velocity)", "float32[2]"."""
+    fields = getattr(tree, "_fields", None)
+    if fields is not None:
+        return f"{type(tree).__name__}({', '.join(fields)})"
     if isinstance(tree, dict):
         return f"a dict with the keys {sorted(map(str, tree))}"
     if isinstance(tree, tuple | list):
         return f"a {type(tree).__name__} of {len(tree)}"
-    return f"a {type(tree).__name__}" if tree is not None else "None"
+    return "None" if tree is None else kind(tree)
 
 
 def differences(left, right, name, *, exact=True):
@@ -61,7 +64,7 @@ def differences(left, right, name, *, exact=True):
         name: what the trees are called.
         exact: whether floats must agree to the last bit; else to rounding.
     Returns:
-        A list of (leaf's name, left value, right value), the values where they differ most.
+        A list of (leaf's name, left value, right value), the values as text, where they differ first.
     """
     left, right = on_host(left), on_host(right)
     if jax.tree.structure(left) != jax.tree.structure(right):
@@ -72,8 +75,13 @@ def differences(left, right, name, *, exact=True):
             found.append((path, kind(one), kind(other)))
         elif (apart := _apart(one, other, exact)).any():
             index = np.unravel_index(np.argmax(apart), apart.shape)
-            found.append((path + _subscript(index), one[index], other[index]))
+            found.append((path + _subscript(index), number(one[index]), number(other[index])))
     return found
+
+
+def number(value):
+    """A number as text, floats with the digits that float32 has."""
+    return f"{value:.7g}" if jax.numpy.issubdtype(np.asarray(value).dtype, np.floating) else str(value)
 
 
 def _subscript(index):

@@ -11,6 +11,7 @@ from jaxenvs.constants import constant, static
 from jaxenvs.core import Environment, Step
 
 NOTHING, COFFEE, BEER, SLEEP = range(4)
+ACTION_NAMES = ("do_nothing", "drink_coffee", "drink_beer", "sleep")
 
 
 class State(NamedTuple):
@@ -95,6 +96,7 @@ class HeartPole(Environment):
 
     max_episode_steps = 1000
     render_fps = 10
+    keys_to_action = {"n": NOTHING, "c": COFFEE, "b": BEER, "s": SLEEP}  # noqa: RUF012
 
     #: Probability of an attack per half-hour at unbounded hypertension.
     heart_attack_proclivity: float = constant(0.5, low=0.0, high=1.0)
@@ -133,7 +135,7 @@ class HeartPole(Environment):
     ballmer_width: float = constant(0.005, above=0.0)
     ballmer_height: float = 2.0
     #: Length of a sleep, half-hours.
-    sleep_half_hours: int = static(16)
+    sleep_half_hours: int = static(16, low=0)
 
     @property
     def observation_space(self):
@@ -151,7 +153,7 @@ class HeartPole(Environment):
         zero = jnp.zeros_like(draws.alertness)
         never = jnp.full_like(zero, -1, jnp.int32)
         state = State(wake_alertness(self, draws.alertness), zero, zero, zero, zero, zero, never, zero > 0)
-        return state, observation(state)
+        return state, self.observe(state)
 
     def draw(self, key, shape=()):
         return Draws(*jax.random.uniform(key, (4, *shape)))
@@ -170,7 +172,15 @@ class HeartPole(Environment):
             hypertension=jnp.where(attack, 0.0, worked.hypertension), last_action=action, heart_attack=attack
         )
         reward = gain - self.heart_attack_penalty * attacks_paid
-        return after, Step(observation(after), reward, jnp.zeros_like(attack))
+        return after, Step(self.observe(after), reward, jnp.zeros_like(attack))
+
+    def observe(self, state):
+        return jnp.stack(state[:6], axis=-1)
+
+    def describe(self, state):
+        numbers = {name: round(float(value), 6) for name, value in list(state._asdict().items())[:6]}
+        chosen = f"Chosen action: {ACTION_NAMES[int(state.last_action)]}\n"
+        return chosen + ("HEART ATTACK\n" if state.heart_attack else "") + f"{numbers}\n"
 
     def render(self, state):
         from jaxenvs.render import heartpole
@@ -178,11 +188,6 @@ class HeartPole(Environment):
         numbers = {name: value.item() for name, value in jax.device_get(state)._asdict().items()}
         risk = heart_attack_risk(self, state.hypertension).item()
         return heartpole.picture(**numbers, attack_risk=risk, productivity=productivity(self, state).item())
-
-
-def observation(state):
-    """f32[..., 6] in the tutorial's order."""
-    return jnp.stack(state[:6], axis=-1)
 
 
 def score(state):

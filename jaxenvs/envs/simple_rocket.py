@@ -67,6 +67,11 @@ class SimpleRocket(Environment):
 
     max_episode_steps = 500
     render_fps = 50
+    keys_to_action = {  # noqa: RUF012
+        "a": np.array([-1.0], np.float32),
+        "d": np.array([1.0], np.float32),
+        "s": np.array([0.0], np.float32),
+    }
 
     #: Length of a step, seconds.
     dt: float = constant(0.01, above=0.0, high=1.0)
@@ -110,7 +115,7 @@ class SimpleRocket(Environment):
         """
         position, velocity = jnp.asarray(position, jnp.float32), jnp.asarray(velocity, jnp.float32)
         state = State(position, velocity, jnp.zeros_like(position))
-        return state, observation(state)
+        return state, self.observe(state)
 
     def draw(self, key, shape=()):
         return ()
@@ -122,17 +127,15 @@ class SimpleRocket(Environment):
         after = State(position, velocity, thrust)
         failed, landed = out_of_bounds(self, after), at_goal(self, after)
         ending = jnp.where(landed, self.goal_bonus, 0.0) - jnp.where(failed, self.failure_penalty, 0.0)
-        return after, Step(observation(after), shaping(self, after) + ending, failed | landed)
+        return after, Step(self.observe(after), shaping(self, after) + ending, failed | landed)
+
+    def observe(self, state):
+        return jnp.stack([state.position, state.velocity], axis=-1)
 
     def render(self, state):
         from jaxenvs.render import rocket
 
         return rocket.picture(**{name: value.item() for name, value in jax.device_get(state)._asdict().items()})
-
-
-def observation(state):
-    """f32[..., 2]: position and velocity."""
-    return jnp.stack([state.position, state.velocity], axis=-1)
 
 
 def signed_start(env, uniform):

@@ -14,7 +14,7 @@ from reference.simple_rocket import SimpleRocket as Oracle
 from jaxenvs import SimpleRocket
 from jaxenvs.envs.simple_rocket import StartDraws
 
-STEPS = SimpleRocket.max_episode_steps
+STEPS = 500
 
 # Each constant is changed in at least one set; `test_every_constant_is_changed_somewhere` holds us to it.
 CONSTANTS = {
@@ -180,7 +180,7 @@ def test_start_position_and_velocity_are_independent(starts):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_start_magnitudes_are_alike_on_both_sides(starts, axis):
     side = starts[:, axis] > 0
-    assert scipy.stats.ks_2samp(starts[side, axis], -starts[~side, axis]).pvalue > 1e-3
+    assert scipy.stats.kstest(starts[side, axis], -starts[~side, axis]).pvalue > 1e-3
 
 
 def test_start_at_takes_the_callers_place():
@@ -286,8 +286,8 @@ def test_the_pd_law_returns_about_730_over_random_starts():
 
 def test_the_pd_law_returns_732_75_over_the_quantiles_of_starts():
     # The midpoints of 64 x 64 equal cells; the oracle in float64 gives 732.748 there, and 732.741 on 256 x 256.
-    quantiles = (np.arange(64, dtype=np.float32) + 0.5) / 64
-    returns = pd_returns(StartDraws(*(axis.ravel() for axis in np.meshgrid(quantiles, quantiles))))
+    quantiles = (jnp.arange(64, dtype=jnp.float32) + 0.5) / 64
+    returns = pd_returns(StartDraws(*(axis.ravel() for axis in jnp.meshgrid(quantiles, quantiles))))
     assert abs(returns.mean() - 732.748) < 0.01
 
 
@@ -313,7 +313,7 @@ def central_differences(start, thrusts, h=1e-5):
     moved = np.concatenate([thrusts + h * np.eye(HORIZON), thrusts - h * np.eye(HORIZON)])
     oracle.reset_at(np.tile(start, (2 * HORIZON, 1)))
     steps = [oracle.step(moved[:, t : t + 1]) for t in range(HORIZON)]
-    obs, returns = np.stack([step[0] for step in steps]), sum(step[1] for step in steps)
+    obs, returns = np.stack([step[0] for step in steps]), np.sum([step[1] for step in steps], axis=0)
     sides = np.sign(obs[..., 0] * obs[..., 1])
     clear = np.all(sides == sides[0, 0]) and not any(step[2].any() for step in steps)
     return (returns[:HORIZON] - returns[HORIZON:]) / (2 * h), clear

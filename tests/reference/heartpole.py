@@ -6,41 +6,39 @@ standard uniform that the caller gives. A batch of people is stepped at once, on
 
 import numpy as np
 
-TUTORIAL = {
-    "heart_attack_proclivity": 0.5,
-    "heart_attack_penalty": 100.0,
-    "heart_attack_midpoint": 6.0,
-    "expected_penalty": False,
-    "wake_alertness_low": 0.7,
-    "wake_alertness_high": 1.3,
-    "coffee_alertness": 1.0,
-    "coffee_hypertension": 0.3,
-    "beer_alertness": 0.5,
-    "beer_hypertension": 0.3,
-    "beer_intoxication_low": 0.01,
-    "beer_intoxication_high": 0.03,
-    "decay_rate": 0.97,
-    "drowsiness_midpoint": 40.0,
-    "drowsiness_scale": 10.0,
-    "anxiety_midpoint": 3.0,
-    "ballmer_midpoint": 0.05,
-    "ballmer_steepness": 50.0,
-    "ballmer_peak": 0.135,
-    "ballmer_width": 0.005,
-    "ballmer_height": 2.0,
-    "sleep_half_hours": 16,
-}
-
 OBSERVED = ("alertness", "hypertension", "intoxication", "time_since_slept", "time_elapsed", "work_done")
 
 
 class HeartPole:
-    """The oracle. `person` maps each of `OBSERVED` to f64[n]."""
+    """The oracle, with the tutorial's numbers unless told otherwise. `person` maps each of `OBSERVED` to f64[n]."""
+
+    heart_attack_proclivity = 0.5
+    heart_attack_penalty = 100.0
+    heart_attack_midpoint = 6.0
+    expected_penalty = False
+    wake_alertness_low = 0.7
+    wake_alertness_high = 1.3
+    coffee_alertness = 1.0
+    coffee_hypertension = 0.3
+    beer_alertness = 0.5
+    beer_hypertension = 0.3
+    beer_intoxication_low = 0.01
+    beer_intoxication_high = 0.03
+    decay_rate = 0.97
+    drowsiness_midpoint = 40.0
+    drowsiness_scale = 10.0
+    anxiety_midpoint = 3.0
+    ballmer_midpoint = 0.05
+    ballmer_steepness = 50.0
+    ballmer_peak = 0.135
+    ballmer_width = 0.005
+    ballmer_height = 2.0
+    sleep_half_hours = 16
 
     def __init__(self, **constants):
-        if not constants.keys() <= TUTORIAL.keys():
-            raise TypeError(f"the tutorial has no {sorted(constants.keys() - TUTORIAL.keys())}")
-        for name, value in (TUTORIAL | constants).items():
+        for name, value in constants.items():
+            if not hasattr(HeartPole, name):
+                raise TypeError(f"the tutorial has no {name}")
             setattr(self, name, value)
         self.deeds = (self.idle, self.coffee, self.beer, self.sleep)
 

@@ -1,4 +1,4 @@
-"""SimpleRocket in NumPy, with the Runge-Kutta integrator of the tutorial and its precision: float32 states, float64 rewards.
+"""SimpleRocket in NumPy, with the tutorial's Runge-Kutta integrator and precision: float32 states, float64 rewards.
 
 Source: "gymnasium と Pytorch で強化学習のカスタム環境を作る". Nothing here is random: a start is given, or made from
 standard uniforms that the caller gives. A batch of rockets is stepped at once.
@@ -6,29 +6,30 @@ standard uniforms that the caller gives. A batch of rockets is stepped at once.
 
 import numpy as np
 
-TUTORIAL = {
-    "dt": 0.01,
-    "bound": 2.0,
-    "failure_penalty": 500.0,
-    "goal_position": 0.0,
-    "goal_velocity": 0.0,
-    "goal_tolerance": 1e-8,
-    "goal_bonus": 500.0,
-    "retreat_cost": 10.0,
-    "start_low": 0.5,
-    "start_high": 1.0,
-}
-
 
 class SimpleRocket:
-    """The oracle. `rocket` is [n, 2], position and velocity; `precision` is the dtype it is held in."""
+    """The oracle, with the tutorial's numbers unless told otherwise.
 
-    def __init__(self, *, precision=np.float32, **constants):
-        if not constants.keys() <= TUTORIAL.keys():
-            raise TypeError(f"the tutorial has no {sorted(constants.keys() - TUTORIAL.keys())}")
-        for name, value in (TUTORIAL | constants).items():
+    `rocket` is [n, 2], position and velocity, in `precision`.
+    """
+
+    dt = 0.01
+    bound = 2.0
+    failure_penalty = 500.0
+    goal_position = 0.0
+    goal_velocity = 0.0
+    goal_tolerance = 1e-8
+    goal_bonus = 500.0
+    retreat_cost = 10.0
+    start_low = 0.5
+    start_high = 1.0
+
+    def __init__(self, *, precision=None, **constants):
+        for name, value in constants.items():
+            if not hasattr(SimpleRocket, name):
+                raise TypeError(f"the tutorial has no {name}")
             setattr(self, name, value)
-        self.precision = precision
+        self.precision = precision or np.float32
         self.goal = np.array([self.goal_position, self.goal_velocity])
 
     def reset(self, draw):

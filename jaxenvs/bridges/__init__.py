@@ -1,0 +1,1 @@
+"""Bridges to other libraries, one lazily imported file each."""
