@@ -102,6 +102,60 @@ class Drift(Environment):
         return state, Step(state, -jnp.sum(place**2), jnp.bool_(False))
 
 
+class Bandit(Environment):
+    """A sound one without constants, state or time; its arms pay by chance."""
+
+    observation_space = spaces.Discrete(1)
+    action_space = spaces.MultiDiscrete([2, 3])
+
+    def reset(self, key):
+        return (), jnp.int32(0)
+
+    def step(self, key, state, action):
+        paid = jax.random.bernoulli(key, jnp.array([0.1, 0.9])[action[0]])
+        return (), Step(jnp.int32(0), paid.astype(jnp.float32), jnp.bool_(True))
+
+
+class Casino(Environment):
+    """A sound one that draws in every way there is, and shows a picture."""
+
+    luck: float = constant(0.5, low=0.0, high=1.0)
+    table_edge: int = 3
+
+    observation_space = spaces.Tuple((spaces.Box(0, 255, (4, 4, 3), np.uint8), spaces.MultiBinary(2)))
+    action_space = spaces.Dict({"stake": spaces.Box(0, 9, (), np.int32), "cheat": spaces.MultiBinary(1)})
+
+    def reset(self, key):
+        pixels_key, bits_key, round_key = jax.random.split(key, 3)
+        pixels = jax.random.randint(pixels_key, (4, 4, 3), 0, 256).astype(jnp.uint8)
+        state = {"pixels": pixels, "bits": jax.random.bernoulli(bits_key, shape=(2,)).astype(jnp.int8)}
+        return state, self.observe({**state, "round": jax.random.bits(round_key)})
+
+    def observe(self, state):
+        return state["pixels"], state["bits"]
+
+    def step(self, key, state, action):
+        wheel_key, cards_key, dice_key, luck_key, rounds_key = jax.random.split(key, 5)
+        wins = jax.random.binomial(wheel_key, 10.0, self.luck) + jax.random.gamma(luck_key, 2.0)
+        cards = jax.random.choice(cards_key, 5, (2,), replace=False)
+        dice = jax.vmap(lambda k: jax.random.randint(k, (), 0, 6))(jax.random.split(dice_key, 2))
+
+        def advance(total, i):
+            return total + jax.random.normal(jax.random.fold_in(rounds_key, i)), None
+
+        total, _ = jax.lax.scan(advance, wins, jnp.arange(3))
+        pixels = state["pixels"].at[0, 0].set(jnp.concatenate([cards, dice])[:3].astype(jnp.uint8))
+        state = {"pixels": pixels, "bits": (dice > self.table_edge).astype(jnp.int8)}
+        reward = total * action["stake"].astype(jnp.float32)
+        return state, Step(self.observe(state), reward, action["cheat"][0] > 0)
+
+    def describe(self, state):
+        return f"{state['bits']}\n"
+
+    def render(self, state):
+        return np.asarray(state["pixels"])
+
+
 MISTAKES = []
 
 
@@ -146,10 +200,10 @@ class HoldsAWord(Slide):
 
 
 @mistake(
-    "constants", "pads is static and holds array", "a tuple in place of an array", expected="hashed", pads=np.ones(2)
+    "constants", "table is static and holds array", "a tuple in place of an array", expected="hashed", table=np.ones(2)
 )
 class HoldsAStaticArray(Slide):
-    pass
+    table: tuple = static(())
 
 
 @mistake("constants", "__post_init__", "a property", expected="properties")
@@ -584,13 +638,13 @@ class UsesAnOutsideKey(Slide):
         return jax.random.uniform(KEY)
 
 
-@mistake("deterministic", "reset's result", "never from np.random", expected="to the last bit")
+@mistake("deterministic", "reset's", "never from np.random", expected="to the last bit")
 class DrawsWithNumPy(Slide):
     def place(self, key):
         return jax.random.uniform(key) / 4 + np.float32(np.random.uniform(0, 0.25))
 
 
-@mistake("deterministic", "step's result", "time", expected="to the last bit")
+@mistake("deterministic", "step's", "time", expected="to the last bit")
 class ReadsTheClock(Slide):
     def pay(self, state):
         return jnp.float32(time.perf_counter() % 1.0) * state.position
@@ -656,7 +710,7 @@ class CutsToZero(Slide):
 
 @mistake(
     "split",
-    "the class defines step too, and step's result[1].reward is",
+    "the class defines step too, and step's reward is",
     "leave step out",
     expected="transition after draw",
 )
@@ -759,6 +813,22 @@ class LooksAtItsNeighbours(Slide):
 class MixesRewards(Slide):
     def pay(self, state):
         return centred(-jnp.abs(state.position))
+
+
+@jax.custom_batching.custom_vmap
+def shared(x):
+    return x * 1.0
+
+
+@shared.def_vmap
+def _(axis_size, in_batched, x):
+    return jnp.broadcast_to(x[0], x.shape), True
+
+
+@mistake("constants-batch", "with speed batched, step's state.position is", "use self.speed in elementwise arithmetic")
+class SharesTheFirstSpeed(Slide):
+    def slid(self, key, state, action):
+        return jnp.clip(state.position + shared(self.speed), -1.0, 1.0)
 
 
 @mistake("constants-batch", "with wind batched in a VectorEnv", "mend this line", expected="with its value")
@@ -877,7 +947,16 @@ def test_every_rule_has_a_mistake():
     assert {param.values[2].rule for param in MISTAKES} == set(rules())
 
 
-@pytest.mark.parametrize("env", [Slide(), Slide(speed=0.7, noise=0.0, bouncy=True), Drift(), Drift(drag=0.2)], ids=repr)
+SOUND = [
+    Slide(speed=0.7, noise=0.0, bouncy=True),
+    Drift(),
+    jax.tree.map(np.float32, Drift(drag=0.2)),
+    Bandit(),
+    Casino(),
+]
+
+
+@pytest.mark.parametrize("env", SOUND, ids=repr)
 def test_sound_environment_keeps_every_rule(env):
     report = check_env(env)
     assert report.findings == ()

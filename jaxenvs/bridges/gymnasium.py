@@ -208,10 +208,8 @@ class _Program:
         self.action_slice = slice(self.draw_slice.stop, self.draw_slice.stop + self.actions.size)
         self.words = self.action_slice.stop
         where = jax.sharding.SingleDeviceSharding(jax.devices(device)[0] if isinstance(device, str) else device)
-        place = {"in_shardings": where, "out_shardings": where}
-        self.start = jax.jit(self._start, **place)
-        self.step = jax.jit(self._step, **place)
-        self.observe = jax.jit(self._observe, **place)
+        placed = functools.partial(jax.jit, in_shardings=where, out_shardings=where)
+        self.start, self.step, self.observe = placed(self._start), placed(self._step), placed(self._observe)
         self._ahead = jax.jit(self._drawn, static_argnums=(1, 2))
 
     def starts_ahead(self, seed):

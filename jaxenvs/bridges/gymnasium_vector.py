@@ -256,7 +256,7 @@ def _exporter(arrays):
     if arrays == "jax":
         return lambda tree: tree
     if arrays == "torch":
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
 
         return lambda tree: jax.tree.map(torch.from_dlpack, tree)
     raise ValueError(f"arrays must be 'numpy', 'jax' or 'torch', got {arrays!r}")

@@ -7,8 +7,8 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
-from gymnax.environments import environment, spaces
+from flax import struct  # pyright: ignore[reportMissingImports]
+from gymnax.environments import environment, spaces  # pyright: ignore[reportMissingImports]
 
 from jaxenvs.core import Environment, Step
 from jaxenvs.registry import make_vec

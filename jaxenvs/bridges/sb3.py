@@ -1,11 +1,12 @@
 """Stable-Baselines3: a batch of environments as its `VecEnv`, and a policy of ours with its `predict`."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv  # pyright: ignore[reportMissingImports]
 
 from jaxenvs.registry import make_vec
 
@@ -29,7 +30,9 @@ class JaxVecEnv(VecEnv):
         self.render_mode = render_mode
         super().__init__(num_envs, self.envs.single_observation_space, self.envs.single_action_space)
         self._seed, self._resets, self._steps = seed, 0, 0
-        self._state = self._actions = self._key = None
+        self._state: Any = None
+        self._actions: Any = None
+        self._key: Any = None
 
     def reset(self):
         """Starts every episode anew; the observations as NumPy arrays."""

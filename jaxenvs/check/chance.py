@@ -6,7 +6,7 @@ from jaxenvs.check.jaxprs import closed_over, equations, has_literals_only, wher
 from jaxenvs.check.keys import reused
 from jaxenvs.check.leaks import leaks, tracer_holders
 from jaxenvs.check.rules import NotApplicable, rule
-from jaxenvs.check.trees import differences, is_key, kind
+from jaxenvs.check.trees import differences, is_key, kind, labelled
 
 _KEY_SETS = 16
 _SOUND = ("state-types", "observation-types", "reward", "terminated")
@@ -54,7 +54,7 @@ def deterministic(probe):
     mend = "take chance from the key with jax.random, never from np.random, random, time or a global that changes"
     for taken in probe.walk[:3]:
         again = probe.step(probe.env, taken.key, taken.state, taken.action)
-        for name, one, other in differences(taken.result, again, "step's result")[:1]:
+        for name, one, other in differences(labelled("step", taken.result), labelled("step", again), "step's ")[:1]:
             yield f"{name} is {one}, then {other}, from the same arguments", expected, mend
             return
     told = set()
@@ -62,7 +62,7 @@ def deterministic(probe):
         again = probe.run_eagerly(run.method, run.args)
         if run.method in told:
             continue
-        for name, one, other in differences(run.result, again.result, f"{run.method}'s result")[:1]:
+        for name, one, other in differences(run.result, again.result, f"{run.method}'s ")[:1]:
             told.add(run.method)
             yield f"{name} is {one}, then {other}, from the same arguments without jax.jit", expected, mend
         if not _untouched(run.args[1:], run.given[1:]):
@@ -100,16 +100,11 @@ def keys_matter(probe):
     drawing = {run.method for run in probe.eager_runs if any(use.what == "drawn from" for use in run.uses)}
     if not drawing & {"reset", "step"}:
         raise NotApplicable("neither reset nor step draws a random number")
-    batch = probe.batch
-    for name, results, run, rest in (
-        ("reset", probe.batch_results[0], probe.batch_reset, ()),
-        ("step", probe.batch_results[1], probe.batch_step, (batch.states, batch.actions)),
-    ):
-        if name not in drawing:
-            continue
-        others = (run(batch.envs, probe.keys(f"other {i}", len(batch.singles)), *rest) for i in range(_KEY_SETS))
-        if not any(differences(results, other, name) for other in others):
-            found = f"{name} draws random numbers, and gives the same for {_KEY_SETS * len(batch.singles)} keys"
+    for method in sorted(drawing & {"reset", "step"}):
+        size = len(probe.batch.singles)
+        others = (probe.run_batch(method, probe.keys(f"other {i}", size)) for i in range(_KEY_SETS))
+        if not any(differences(probe.batch_results[method], other, method) for other in others):
+            found = f"{method} draws random numbers, and gives the same for {_KEY_SETS * size} keys"
             mend = "use what is drawn (an integer cast cuts uniforms in [0, 1) to 0), or do not draw it"
             yield found, "results that differ from key to key", mend
 

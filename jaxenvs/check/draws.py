@@ -5,7 +5,7 @@ import numpy as np
 
 from jaxenvs.check.probe import NUM_DRAWS
 from jaxenvs.check.rules import NotApplicable, rule
-from jaxenvs.check.trees import differences, is_key, kind, named_leaves
+from jaxenvs.check.trees import differences, is_key, kind, labelled, named_leaves
 
 _SOUND = ("state-types", "observation-types", "reward", "terminated")
 _SPLITS = (("reset", "draw_start", "start"), ("step", "draw", "transition"))
@@ -23,8 +23,9 @@ def split(probe):
             continue
         args = probe.example_args[whole][1:]
         draws = getattr(env, drawn)(args[0])
-        apart = differences(getattr(env, decided)(*args[1:], draws), getattr(env, whole)(*args), f"{whole}'s result")
-        for name, one, other in apart:
+        split_result, result = getattr(env, decided)(*args[1:], draws), getattr(env, whole)(*args)
+        apart = differences(labelled(whole, split_result), labelled(whole, result), f"{whole}'s ")
+        for name, one, other in apart[:1]:
             found = f"the class defines {whole} too, and {name} is {other}, against {one} from {decided} after {drawn}"
             yield found, f"{whole} to be {decided} after {drawn}", f"leave {whole} out: the base class has it"
 

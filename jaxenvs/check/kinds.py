@@ -36,7 +36,8 @@ def state_types(probe):
         changes = _changes_with_array_constants(probe)
     for name, before, after in changes:
         found = f"{name} is {before} after reset, {after} after step"
-        yield found, f"the same after both: {before}", _mend(before, after)
+        strong = before.removeprefix("weakly typed ")
+        yield found, f"the same after both: {strong}", _mend(before, after)
 
 
 def _changes_with_array_constants(probe):

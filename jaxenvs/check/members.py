@@ -40,6 +40,7 @@ class EagerRun(NamedTuple):
     args: tuple
     #: The same arguments in containers of their own, as the method left them.
     given: tuple
+    #: What it returned, with names for the parts.
     result: Any
     #: What became of the keys, a list of `keys.Use`.
     uses: list

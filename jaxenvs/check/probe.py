@@ -10,7 +10,7 @@ from jaxenvs import spaces
 from jaxenvs.check.blame import author_files
 from jaxenvs.check.keys import recorded, watched
 from jaxenvs.check.members import TRACES, Batch, EagerRun, Taken, batched, single, stack, variant
-from jaxenvs.check.trees import on_host
+from jaxenvs.check.trees import differences, labelled, on_host
 from jaxenvs.check.wander import wander
 from jaxenvs.core import Environment
 
@@ -132,37 +132,34 @@ class Probe:
             actions=stack([one.action for one in taken]),
         )
 
-    def batch_reset(self, envs, keys):
-        """`reset` of a `Batch`."""
-        return batched(type(self.env), "reset")(envs, keys)
-
-    def batch_step(self, envs, keys, states, actions):
-        """`step` of a `Batch`."""
-        return batched(type(self.env), "step")(envs, keys, states, actions)
+    def run_batch(self, method, keys):
+        """What `reset` or `step` of the `Batch` gives with other keys, with names for the parts."""
+        batch = self.batch
+        rest = () if method == "reset" else (batch.states, batch.actions)
+        return on_host(labelled(method, batched(type(self.env), method)(batch.envs, keys, *rest)))
 
     @functools.cached_property
     def batch_results(self):
-        """What the `Batch` gives: ((states, obs), (states, Step))."""
-        batch = self.batch
-        return (
-            on_host(self.batch_reset(batch.envs, batch.keys)),
-            on_host(self.batch_step(batch.envs, batch.keys, batch.states, batch.actions)),
-        )
+        """What the `Batch` gives: {"reset": ..., "step": ...}."""
+        return {method: self.run_batch(method, self.batch.keys) for method in ("reset", "step")}
 
     @functools.cached_property
     def loop_results(self):
-        """The same for each member alone: a list of ((state, obs), (state, Step))."""
+        """The same for each member alone: a list of such dicts."""
         batch, results = self.batch, []
         for i, (env, key) in enumerate(zip(batch.singles, batch.keys, strict=True)):
             taken = self.walk[i % WALK_STEPS]
-            results.append((self.reset(env, key), self.step(env, key, taken.state, taken.action)))
+            moved = self.step(env, key, taken.state, taken.action)
+            results.append({"reset": labelled("reset", self.reset(env, key)), "step": labelled("step", moved)})
         return results
 
-    @property
-    def pairs(self):
-        """(in the batch, alone) for each member: what it gave."""
+    def batch_differences(self):
+        """(member, what, in the batch, alone) for each number that a batch changes."""
         for i, alone in enumerate(self.loop_results):
-            yield jax.tree.map(lambda leaf: leaf[i], self.batch_results), alone  # noqa: B023
+            for method in ("reset", "step"):
+                together = jax.tree.map(lambda leaf: leaf[i], self.batch_results[method])  # noqa: B023
+                for difference in differences(together, alone[method], f"{method}'s ", exact=False):
+                    yield i, *difference
 
     @functools.cached_property
     def wandered(self):
@@ -187,7 +184,7 @@ class Probe:
         given = jax.tree.map(lambda leaf: leaf, args)
         with jax.disable_jit(), recorded(self.files) as uses:
             result = getattr(self.env, method)(watched(given[0]), *given[1:])
-        return EagerRun(method, args, given, result, uses)
+        return EagerRun(method, args, given, labelled(method, result), uses)
 
     @functools.cached_property
     def draws(self):

@@ -1,12 +1,34 @@
 """Pytrees in words, and the differences between two of them."""
 
+from typing import Any, NamedTuple
+
 import jax
 import numpy as np
 
 
+class _Started(NamedTuple):
+    state: Any
+    obs: Any
+
+
+class _Moved(NamedTuple):
+    state: Any
+    obs: Any
+    reward: Any
+    terminated: Any
+
+
+def labelled(method, result):
+    """What a method returned, with names for its parts: `obs` and so on; draws come back as they are."""
+    if method == "reset":
+        return _Started(*result)
+    return _Moved(result[0], *result[1]) if method == "step" else result
+
+
 def named_leaves(tree, name):
-    """(name, leaf) for each leaf: ("state.position", array)."""
-    return [(name + jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    """(name, leaf) for each leaf: ("state.position", array); after a space, the name goes without its point."""
+    named = [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+    return [(name + (path.lstrip(".") if name.endswith(" ") else path), leaf) for path, leaf in named]
 
 
 def kind(leaf):
