@@ -5,9 +5,12 @@
 # pyright: reportMissingImports=false, reportIncompatibleMethodOverride=false
 
 import inspect
+import pickle
+import sys
 import time
 from typing import Any, NamedTuple
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +21,8 @@ from jax.core import Tracer
 import jaxenvs
 from jaxenvs import Environment, Step, check_env, constant, static
 from jaxenvs.check import _RULES as RULES
-from jaxenvs.check import Finding, rules
+from jaxenvs.check import ContractError, Finding, Report, Skipped, rules
+from jaxenvs.check.keys import recorded, reused, watched
 from jaxenvs.check.members import variant
 from jaxenvs.check.probe import Probe
 from jaxenvs.check.rules import examine
@@ -135,8 +139,8 @@ class Casino(Environment):
         return state["pixels"], state["bits"]
 
     def step(self, key, state, action):
-        wheel_key, cards_key, dice_key, luck_key, rounds_key = jax.random.split(key, 5)
-        wins = jax.random.binomial(wheel_key, 10.0, self.luck) + jax.random.gamma(luck_key, 2.0)
+        wheel_key, cards_key, dice_key, rounds_key = jax.random.split(key, 4)
+        wins = jax.random.bernoulli(wheel_key, self.luck).astype(jnp.float32)
         cards = jax.random.choice(cards_key, 5, (2,), replace=False)
         dice = jax.vmap(lambda k: jax.random.randint(k, (), 0, 6))(jax.random.split(dice_key, 2))
 
@@ -266,7 +270,7 @@ class ResetsWithoutAKey(Slide):
         return State(0.0, 0), jnp.zeros(2)
 
 
-@mistake("spaces", "the class does not define observation_space", "@property", expected="one fixed shape")
+@mistake("spaces", "the class does not define observation_space", "@property", expected="gymnasium.spaces Box")
 class HasNoObservationSpace(Environment):
     action_space = spaces.Discrete(2)
 
@@ -432,7 +436,7 @@ class ReturnsAnInfo(Slide):
         return jnp.zeros(2), {}
 
 
-@mistake("reset-returns", "(a", "the state first")
+@mistake("reset-returns", "(float32[2], State(position, steps))", "the state first")
 class ReturnsTheObservationFirst(Slide):
     def reset(self, key):
         state, obs = Slide.reset(self, key)
@@ -658,7 +662,7 @@ class ChangesTheDict(Drift):
         return after, step
 
 
-@mistake("keys-used-once", "drawn from at", "jax.random.split(key)")
+@mistake("keys-used-once", "reset uses one key twice: drawn from twice, at", "jax.random.split(key)")
 class DrawsTwice(Slide):
     def place(self, key):
         return jax.random.uniform(key) * jax.random.uniform(key)  # here
@@ -672,13 +676,13 @@ class DrawsFromASplitKey(Slide):
         return 0.9 * state.position + 0.05 * push * jax.random.uniform(key)  # here
 
 
-@mistake("keys-used-once", "reset uses one key twice: drawn from at", "jax.random.split(key)")
+@mistake("keys-used-once", "reset uses one key twice: drawn from twice, at", "jax.random.split(key)")
 class DrawsInALoop(Slide):
     def place(self, key):
         return sum(jax.random.uniform(key) for _ in range(3)) / 4  # here
 
 
-@mistake("keys-used-once", "step uses one key twice: drawn from at", "jax.random.split(key)")
+@mistake("keys-used-once", "step uses one key twice: drawn from twice, at", "jax.random.split(key)")
 class DrawsInAScan(Slide):
     def slid(self, key, state, action):
         def advance(total, _):
@@ -809,7 +813,7 @@ class LooksAtItsNeighbours(Slide):
         return jnp.clip(centred(Slide.slid(self, key, state, action)), -1.0, 1.0)
 
 
-@mistake("neighbours", "with another member 0", "mix the axes in front", also=["vmap"])
+@mistake("neighbours", "with another member 0", "mix, the axes in front", also=["vmap"])
 class MixesRewards(Slide):
     def pay(self, state):
         return centred(-jnp.abs(state.position))
@@ -961,6 +965,106 @@ def test_sound_environment_keeps_every_rule(env):
     report = check_env(env)
     assert report.findings == ()
     assert {*report.held, *(skipped.rule for skipped in report.skipped)} == set(rules())
+
+
+def test_class_is_checked_with_its_defaults():
+    assert check_env(Bandit).env == "Bandit()"
+
+
+def test_broken_environment_raises_with_every_finding():
+    class TwoMistakes(PaysIntegers):
+        def over(self, state):
+            return jnp.float32(1)
+
+    with pytest.raises(ContractError) as caught:
+        check_env(TwoMistakes())
+    report = caught.value.report
+    assert isinstance(caught.value, ValueError)
+    assert [finding.rule for finding in report.findings] == ["reward", "terminated", "pickles"]
+    words = " ".join(str(caught.value).split())
+    assert all(" ".join(part.split()) in words for finding in report.findings for part in finding)
+    assert "breaks 3 rules of the contract" in words
+
+
+def test_report_says_what_was_not_checked_and_why():
+    report = check_env(ReturnsFive(), raise_on_failure=False)
+    assert Skipped("jit", "depends on step-returns") in report.skipped
+    assert Skipped("render", "depends on step-returns") in report.skipped
+    assert "depends on step-returns" in str(report)
+    assert {*report.held, "step-returns", *(skipped.rule for skipped in report.skipped)} == set(rules())
+
+
+def test_contract_error_survives_pickle():
+    error = ContractError(Report("Slide()", (), (Finding("reward", "a", "b", "c"),), ()))
+    assert pickle.loads(pickle.dumps(error)).report == error.report
+
+
+class Classic(gymnasium.Env):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("thing", "mend"),
+    [
+        ("HeartPole-v0", "check_env(jaxenvs.make('HeartPole-v0'))"),
+        (jaxenvs.VectorEnv(Bandit(), 2), "check_env(envs.env)"),
+        (Classic(), "write it anew"),
+        (None, "class MyEnv(jaxenvs.Environment)"),
+        (Environment, "class MyEnv(jaxenvs.Environment)"),
+    ],
+    ids=["id", "VectorEnv", "gymnasium", "None", "base"],
+)
+def test_what_is_no_environment_is_named(thing, mend):
+    report = check_env(thing, raise_on_failure=False)
+    assert [finding.rule for finding in report.findings] == ["environment"]
+    assert mend in report.findings[0].mend
+    assert report.held == ()
+
+
+METHODS = ["draw_start", "start", "draw", "transition", "observation_space", "action_space", "render", "observe"]
+METHODS += ["describe", "__getstate__"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("error", [RuntimeError(), StopIteration()], ids=repr)
+def test_no_exception_of_the_environment_escapes(name, error):
+    def fail(self, *args, **kwargs):
+        raise error
+
+    member = property(fail) if name.endswith("space") else fail
+    report = check_env(type("Failing", (Drift,), {name: member})(), raise_on_failure=False)
+    assert type(error).__name__ in " ".join(finding.found for finding in report.findings)
+
+
+def test_library_call_that_uses_its_key_in_two_ways_is_no_reuse():
+    with jax.disable_jit(), recorded(frozenset([__file__])) as uses:
+        jax.random.binomial(watched(jax.random.key(0)), 10.0, 0.3)
+    keys = [use.key for use in uses]
+    assert len(set(keys)) < len(keys)
+    assert list(reused(uses)) == []
+
+
+def test_keys_in_a_vmap_are_watched():
+    with jax.disable_jit(), recorded(frozenset([__file__])) as uses:
+        jax.vmap(jax.random.uniform)(jnp.stack([watched(jax.random.key(0))] * 2))
+    assert len(list(reused(uses))) == 1
+
+
+def test_watched_key_draws_the_same_numbers():
+    key = jax.random.key(3)
+    assert jax.random.bits(key, (5,)).tolist() == jax.random.bits(watched(key), (5,)).tolist()
+
+
+class PaintsWithPillow(Bandit):
+    def render(self, state):
+        from PIL import Image
+
+        return np.asarray(Image.new("RGB", (8, 8)))
+
+
+def test_render_is_skipped_without_pillow(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert Skipped("render", "Pillow is not installed") in check_env(PaintsWithPillow()).skipped
 
 
 @pytest.mark.parametrize("id", sorted(jaxenvs.registry))

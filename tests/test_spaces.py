@@ -201,8 +201,21 @@ def test_an_integer_box_beyond_int32_is_refused():
         bounds(Box(0, 2**40, (1,), np.int64))
 
 
-def test_samples_of_a_uint32_box_reach_its_upper_half():
-    assert (np.asarray(sample(Box(0, 2**32 - 1, (1,), np.uint32), KEY, (100,))) > 2**31).any()
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int16, np.uint8])
+def test_samples_of_all_integers_of_a_dtype_are_uniform(dtype):
+    limits = np.iinfo(dtype)
+    drawn = np.asarray(sample(Box(limits.min, limits.max, (1,), dtype), KEY, (50_000,)), np.int64).ravel()
+    counts = np.bincount((drawn - limits.min) * 16 // (int(limits.max) - limits.min + 1), minlength=16)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_each_axis_of_an_integer_box_has_its_own_range():
+    limits = np.iinfo(np.int32)
+    low, high = np.array([limits.min, -2, 7], np.int32), np.array([limits.max, 1, 7], np.int32)
+    drawn = np.asarray(sample(Box(low, high, dtype=np.int32), KEY, (10_000,)))
+    assert scipy.stats.kstest(drawn[:, 0] / 2.0**32, "uniform", (-0.5, 1.0)).pvalue > 1e-3
+    assert scipy.stats.chisquare(np.bincount(drawn[:, 1] + 2, minlength=4)).pvalue > 1e-3
+    assert np.all(drawn[:, 2] == 7)
 
 
 # Membership.
