@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow lint format venv lock clean
+.PHONY: help train test test-slow interop lint format venv lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,19 @@ test: venv  ## run the tests, without the slow ones
 
 test-slow: venv  ## run the slow tests (long learning runs)
 	$(PY) -m pytest -n 2 -m slow $(ARGS)
+
+# Each client's pins clash with the others', so each gets an environment of its own under .interop.
+INTEROP := sb3 gymnax
+CLIENTS_sb3 := stable-baselines3
+CLIENTS_gymnax := gymnax rejax
+
+interop: $(INTEROP:%=interop-%)  ## run the clients that others wrote on our environments
+
+interop-%: venv
+	@test -e .interop/$*/ready || { $(PY) -m venv --clear .interop/$* && \
+		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax pytest && \
+		touch .interop/$*/ready; }
+	.interop/$*/bin/python -m pytest -W default -p no:cacheprovider tests/interop/test_$*.py
 
 lint: venv  ## check style, formatting and types
 	$(PY) -m ruff check
@@ -90,5 +103,5 @@ lock: venv  ## renew the hashed locks from pyproject.toml
 		--output-file requirements/py312.lock pyproject.toml
 
 clean:  ## remove .venv, caches and build outputs (runs/ stays)
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) .interop build dist .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,10 +15,6 @@ import jax
 import jax.numpy as jnp
 from jax.extend import random as jex_random
 
-# Arrays of at least this many words are drawn behind a conditional, so that XLA computes each word once. Without the
-# barrier it recomputes the hash in every fusion that reads the word (measured: 55M against 15M HeartPole steps/s).
-_MATERIALISE_FROM = 256
-
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _KEY_PARITY = 0x1BD11BDA
 
@@ -98,28 +94,31 @@ def _counters(shape):
 
 
 def _split(key, shape):
-    return jnp.stack(_threefry2x32(key, *_counters(tuple(shape))), axis=-1)
+    shape = tuple(shape)
+    return _computed_once(key, lambda: jnp.stack(_threefry2x32(key, *_counters(shape)), axis=-1))
 
 
 def _fold_in(key, data):
     seed = jex_random.threefry_prng_impl.seed(jnp.asarray(data, jnp.uint32))
-    return jnp.stack(_threefry2x32(key, seed[0], seed[1]))
+    return _computed_once(key, lambda: jnp.stack(_threefry2x32(key, seed[0], seed[1])))
 
 
 def _random_bits(key, bit_width, shape):
     if bit_width == 64:
         return jex_random.threefry_prng_impl.random_bits(key, bit_width, shape)
     shape = tuple(shape)
-    words = _materialised_words(key, shape) if math.prod(shape) >= _MATERIALISE_FROM else _words(key, shape)
+    words = _computed_once(key, lambda: jnp.bitwise_xor(*_threefry2x32(key, *_counters(shape))))
     return words if bit_width == 32 else words.astype(jnp.uint8 if bit_width == 8 else jnp.uint16)
 
 
-def _words(key, shape):
-    high, low = _threefry2x32(key, *_counters(shape))
-    return high ^ low
+def _computed_once(key, words):
+    """`words()`, stored.
 
-
-def _materialised_words(key, shape):
-    # Always true, and no compiler pass can know it; a branch's result is stored, never recomputed.
+    XLA:CPU recomputes a fused hash in every fusion that reads a word, and a key's hash in every hash that it keys: that
+    made runs three times slower, and some compilations endless (jax 0.12). A branch's result is stored instead.
+    """
+    # Always true, and no compiler pass can know it.
     always = jnp.minimum(key[0] | jnp.uint32(1), jnp.uint32(1)) == 1
-    return jax.lax.cond(always, lambda: _words(key, shape), lambda: jnp.zeros(shape, jnp.uint32))
+    return jax.lax.cond(
+        always, words, lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(words))
+    )

@@ -139,16 +139,16 @@ class Casino(Environment):
         return state["pixels"], state["bits"]
 
     def step(self, key, state, action):
-        wheel_key, cards_key, dice_key, rounds_key = jax.random.split(key, 4)
+        wheel_key, card_key, dice_key, rounds_key = jax.random.split(key, 4)
         wins = jax.random.bernoulli(wheel_key, self.luck).astype(jnp.float32)
-        cards = jax.random.choice(cards_key, 5, (2,), replace=False)
+        card = jax.random.categorical(card_key, jnp.zeros(5))
         dice = jax.vmap(lambda k: jax.random.randint(k, (), 0, 6))(jax.random.split(dice_key, 2))
 
         def advance(total, i):
             return total + jax.random.normal(jax.random.fold_in(rounds_key, i)), None
 
         total, _ = jax.lax.scan(advance, wins, jnp.arange(3))
-        pixels = state["pixels"].at[0, 0].set(jnp.concatenate([cards, dice])[:3].astype(jnp.uint8))
+        pixels = state["pixels"].at[0, 0].set(jnp.append(dice, card).astype(jnp.uint8))
         state = {"pixels": pixels, "bits": (dice > self.table_edge).astype(jnp.int8)}
         reward = total * action["stake"].astype(jnp.float32)
         return state, Step(self.observe(state), reward, action["cheat"][0] > 0)
@@ -885,7 +885,7 @@ class ObservesTwoThings(Slide):
         return state, -obs
 
 
-@mistake("describe", "describe returns NoneType", "return text", expected="a str")
+@mistake("describe", "describe returns None", "return text", expected="a str")
 class PrintsItsDescription(Slide):
     def describe(self, state):
         print(end="")
@@ -1026,13 +1026,15 @@ METHODS += ["describe", "__getstate__"]
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("error", [RuntimeError(), StopIteration()], ids=repr)
-def test_no_exception_of_the_environment_escapes(name, error):
+def test_no_exception_of_the_environment_escapes(name):
+    error = StopIteration() if name == "start" else OSError("no such thing")
+
     def fail(self, *args, **kwargs):
         raise error
 
     member = property(fail) if name.endswith("space") else fail
-    report = check_env(type("Failing", (Drift,), {name: member})(), raise_on_failure=False)
+    early = RULES[: [rule.name for rule in RULES].index("deterministic")]
+    report = examine(early, Probe(type("Failing", (Drift,), {name: member})()))
     assert type(error).__name__ in " ".join(finding.found for finding in report.findings)
 
 
@@ -1068,14 +1070,11 @@ def test_render_is_skipped_without_pillow(monkeypatch):
 
 
 @pytest.mark.parametrize("id", sorted(jaxenvs.registry))
-def test_registered_environment_keeps_the_contract(id):
-    assert check_env(jaxenvs.make(id)).ok
-
-
-@pytest.mark.parametrize("id", sorted(jaxenvs.registry))
-def test_registered_environment_keeps_the_contract_with_other_constants(id):
+def test_registered_environment_keeps_the_contract_whatever_its_constants(id):
     env = jaxenvs.make(id)
-    for path, _ in jax.tree_util.tree_leaves_with_path(env):
-        env = variant(env, path[0].name) or env
-    assert env != jaxenvs.make(id)
     assert check_env(env).ok
+    changed = env
+    for path, _ in jax.tree_util.tree_leaves_with_path(env):
+        changed = variant(changed, path[0].name) or changed
+    assert changed != env or not jax.tree.leaves(env)
+    assert check_env(changed).ok

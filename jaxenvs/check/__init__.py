@@ -1,6 +1,6 @@
 """`check_env`: the contract of an environment as a function that its author calls."""
 
-from jaxenvs.check import behaviour, chance, draws, form, kinds
+from jaxenvs.check import behaviour, chance, draws, extras, form, kinds
 from jaxenvs.check.probe import Probe
 from jaxenvs.check.report import ContractError, Finding, Report, Skipped
 from jaxenvs.check.rules import examine
@@ -8,7 +8,7 @@ from jaxenvs.core import Environment
 
 __all__ = ["ContractError", "Finding", "Report", "Skipped", "check_env", "rules"]
 
-_RULES = (*form.RULES, *kinds.RULES, *draws.RULES, *chance.RULES, *behaviour.RULES)
+_RULES = (*form.RULES, *kinds.RULES, *extras.RULES, *draws.RULES, *chance.RULES, *behaviour.RULES)
 
 
 def check_env(env, *, raise_on_failure=True):

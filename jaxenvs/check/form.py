@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxenvs import spaces
 from jaxenvs.check.blame import explain, first_line
-from jaxenvs.check.rules import rule
+from jaxenvs.check.rules import repr_of, rule
 from jaxenvs.check.trees import outline
 from jaxenvs.constants import is_static
 from jaxenvs.core import Environment, Step
@@ -35,7 +35,7 @@ def environment(probe):
     if isinstance(env, Environment) and type(env) is not Environment:
         return
     expected = "an instance of a subclass of jaxenvs.Environment"
-    if isinstance(env, type) and issubclass(env, Environment):
+    if isinstance(env, type) and issubclass(env, Environment) and env is not Environment:
         yield (
             f"{env.__name__}() fails: {_error_of(env)}",
             expected,
@@ -52,7 +52,7 @@ def environment(probe):
         mend = "pass the single environment: check_env(envs.env)"
     elif isinstance(env, gymnasium.Env):
         mend = "a Gymnasium class keeps its state in self: write it anew as a jaxenvs.Environment, with pure methods"
-    yield f"{env!r:.80}, of the type {type(env).__name__}", expected, mend
+    yield f"{repr_of(env):.80}, of the type {type(env).__name__}", expected, mend
 
 
 def _error_of(cls):

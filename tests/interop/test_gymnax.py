@@ -1,0 +1,74 @@
+"""gymnax clients on our environments, and gymnax's environments for us; `make interop` runs this."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+gymnax = pytest.importorskip("gymnax")
+rejax = pytest.importorskip("rejax")
+
+import jaxenvs
+from jaxenvs.bridges.gymnax import GymnaxEnv, from_gymnax
+from train import ppo
+
+KEY = jax.random.key(0)
+
+
+def test_five_and_six_values():
+    for values in (5, 6):
+        env = GymnaxEnv("HeartPole-v0", values=values)
+        _, state = env.reset(KEY)
+        assert len(env.step(KEY, state, 1)) == values
+    with pytest.raises(ValueError, match="values must be 5 or 6, got 4"):
+        GymnaxEnv("HeartPole-v0", values=4)
+
+
+def test_raw_keys_and_left_out_parameters_are_taken():
+    env = GymnaxEnv("SimpleRocket-v0")
+    obs, state = env.reset(jax.random.PRNGKey(0))
+    np.testing.assert_array_equal(obs, env.reset(jax.random.PRNGKey(0), env.default_params)[0])
+    assert env.step(jax.random.PRNGKey(1), state, jnp.ones(1))[0].shape == (2,)
+
+
+@pytest.mark.parametrize("autoreset", [True, False])
+def test_autoreset_can_be_chosen(autoreset):
+    env = GymnaxEnv("HeartPole-v0", autoreset=autoreset, max_episode_steps=1)
+    _, state = env.reset(KEY)
+    obs, state, _, done, info = env.step(KEY, state, 3)
+    assert bool(done) and bool(info["truncated"]) and not bool(info["terminated"])
+    assert float(obs[4]) == (0.0 if autoreset else 17.0)
+
+
+def test_constants_are_parameters():
+    env = GymnaxEnv("HeartPole-v0", heart_attack_midpoint=-50.0)
+    _, state = env.reset(KEY)
+    params = env.default_params
+    safe = params.replace(env=params.env.replace(heart_attack_proclivity=0.0))
+    certain = params.replace(env=params.env.replace(heart_attack_proclivity=1.0))
+    assert env.step(KEY, state, 0, certain)[2] < -90 < env.step(KEY, state, 0, safe)[2]
+
+
+def test_equal_environments_hash_alike():
+    assert GymnaxEnv("HeartPole-v0") == GymnaxEnv("HeartPole-v0")
+    assert len({GymnaxEnv("HeartPole-v0"), GymnaxEnv("HeartPole-v0"), GymnaxEnv("SimpleRocket-v0")}) == 2
+
+
+@pytest.mark.parametrize("id", sorted(jaxenvs.registry))
+def test_rejax_trains_on_ours(id):
+    env = GymnaxEnv(id)
+    algo = rejax.get_algo("ppo").create(
+        env=env, env_params=env.default_params, total_timesteps=4096, num_envs=16, num_steps=64, eval_freq=4096,
+        num_epochs=1, num_minibatches=4,
+    )  # fmt: skip
+    _, (lengths, returns) = algo.train(KEY)
+    assert np.isfinite(returns).all() and (lengths > 1).all()
+
+
+def test_our_ppo_learns_theirs():
+    env = from_gymnax(*gymnax.make("CartPole-v1"))
+    assert jaxenvs.check_env(env, raise_on_failure=False).findings[0].rule == "pickles"
+    config = ppo.Config(num_envs=64, num_steps=64)
+    _, metrics = jax.jit(lambda key: ppo.train(config, env, key, 20))(KEY)
+    means = metrics["return_sum"] / metrics["episodes"]
+    assert means[-1] > 3 * means[0]
