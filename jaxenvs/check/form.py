@@ -34,25 +34,20 @@ def environment(probe):
     env = probe.env
     if isinstance(env, Environment) and type(env) is not Environment:
         return
-    expected = "an instance of a subclass of jaxenvs.Environment"
+    found, mend = f"{repr_of(env):.80}, of the type {type(env).__name__}", "write class MyEnv(jaxenvs.Environment)"
     if isinstance(env, type) and issubclass(env, Environment) and env is not Environment:
-        yield (
-            f"{env.__name__}() fails: {_error_of(env)}",
-            expected,
-            (
-                "give every constant a default that is a number or a tuple of numbers, within its limits; what decides "
-                "shapes or branches in Python is declared jaxenvs.static(...)"
-            ),
+        found = f"{env.__name__}() fails: {_error_of(env)}"
+        mend = (
+            "give every constant a default that is a number or a tuple of numbers, within its limits; what decides "
+            "shapes or branches in Python is declared jaxenvs.static(...)"
         )
-        return
-    mend = "write class MyEnv(jaxenvs.Environment), and pass MyEnv()"
-    if isinstance(env, str):
+    elif isinstance(env, str):
         mend = f"pass the environment in place of its id: check_env(jaxenvs.make({env!r}))"
     elif isinstance(env, VectorEnv):
         mend = "pass the single environment: check_env(envs.env)"
     elif isinstance(env, gymnasium.Env):
         mend = "a Gymnasium class keeps its state in self: write it anew as a jaxenvs.Environment, with pure methods"
-    yield f"{repr_of(env):.80}, of the type {type(env).__name__}", expected, mend
+    yield found, "an instance of a subclass of jaxenvs.Environment", mend
 
 
 def _error_of(cls):

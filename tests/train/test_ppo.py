@@ -343,6 +343,27 @@ def test_parameters_all_move():
     assert not any(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(begun), jax.tree.leaves(moved)) if a.size)
 
 
+def test_every_update_draws_anew():
+    state = init(TINY, ENVS, jax.random.key(0))
+    first, second = (update(TINY, ENVS, state._replace(updates=jnp.int32(count)))[0].params for count in (0, 1))
+    assert not np.allclose(first.actor[0].weight, second.actor[0].weight, atol=0.0)
+
+
+def test_scaled_rewards_make_the_unit_of_reward_indifferent():
+    config = dataclasses.replace(TINY, scale_rewards=True)
+    cents, dollars = (after(2, config, jaxenvs.make_vec(Probe(by_match=unit), 4))[0].params for unit in (100.0, 1.0))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), cents, dollars)
+
+
+def test_a_stretch_is_a_piece_of_the_time_of_one_environment():
+    time, member = jnp.arange(8)[:, None], jnp.arange(16)
+    pieces = ppo._stretches(CONFIG, jnp.broadcast_to(100 * member, (8, 16)) + jnp.broadcast_to(time, (8, 16)))
+    assert pieces.shape == (32, 4)
+    assert {tuple(piece) for piece in pieces.tolist()} == {
+        tuple(100 * n + t for t in range(start, start + 4)) for n in range(16) for start in (0, 4)
+    }
+
+
 def test_updates_are_counted():
     assert after(3)[0].updates == 3
 
