@@ -1,5 +1,9 @@
 """One environment behind Gymnasium's interface."""
 
+# pyright: reportAssignmentType=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# pyright: reportCallIssue=false, reportArgumentType=false, reportIndexIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalSubscript=false
+
 import copy
 import pickle
 import subprocess

@@ -1,5 +1,9 @@
 """A batch of environments behind Gymnasium's vector interface."""
 
+# pyright: reportAssignmentType=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# pyright: reportCallIssue=false, reportArgumentType=false, reportIndexIssue=false, reportOperatorIssue=false
+# pyright: reportOptionalSubscript=false
+
 import gymnasium
 import jax
 import jax.numpy as jnp
