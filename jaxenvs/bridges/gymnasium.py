@@ -60,14 +60,15 @@ class GymnasiumEnv(gymnasium.Env):
         self.action_space = self.env.action_space
         self._device = device
         self._build()
-        self._words = np.zeros(self._program.words, np.uint32)
-        self._starts, self._draws = iter(()), iter(())
+        self._starts = iter(())
+        self._rows, self._row = self._blank_rows(), 0
+        self._out = np.zeros(self._program.outputs, np.uint32)
         self._running = False
         self._log = deque(maxlen=_LOG_LINES)
 
     def _build(self):
         self._program = _program(self.env, self._device)
-        self._observation = _observation_reader(self.observation_space, self._program.observations)
+        self._observation = _observation_reader(self.observation_space, self._program)
         self._write_action = _action_writer(self.action_space, self._program)
 
     def reset(self, *, seed=None, options=None):
@@ -78,15 +79,14 @@ class GymnasiumEnv(gymnasium.Env):
         """
         super().reset(seed=seed)
         if seed is not None:
-            self._starts, self._draws = iter(()), iter(())
-        program = self._program
-        out = np.asarray(program.start(self._next_start()))
+            self._starts, self._rows, self._row = iter(()), self._blank_rows(), 0
+        out = np.asarray(self._program.start(self._next_start()))
         if options:
             out = self._started_from(out, options)
-        self._words[: program.states.size] = out[: program.states.size]
+        self._out = out
         self._running = True
         self._log.clear()
-        return self._observation(out[program.states.size :]), {}
+        return self._observation(out), {}
 
     def step(self, action):
         """Makes one transition; see `gymnasium.Env.step`.
@@ -97,22 +97,23 @@ class GymnasiumEnv(gymnasium.Env):
         """
         if not self._running:
             raise ResetNeeded("step() needs a reset() first: no episode is running")
-        words, program = self._words, self._program
+        if self._row == len(self._rows):
+            self._rows, self._row = self._more_rows(), 0
+        words, program = self._rows[self._row], self._program
         self._write_action(words, action)
-        if program.draws.size:
-            words[program.draw_slice] = self._next_draw()
-        out = np.asarray(program.step(words))
-        words[: program.states.size] = out[: program.states.size]
-        reward, terminated = out.view(np.float32).item(-2), out.item(-1) != 0
+        self._row += 1
+        words[program.state_slice] = self._out[program.state_slice]
+        self._out = out = np.asarray(program.step(words))
+        terminated = out.item(-1) != 0
         self._running = not terminated
         if self.render_mode == "ansi":
-            self._log.append(self.env.describe(program.states.unpack_host(words[: program.states.size])))
-        return self._observation(out[program.states.size :]), reward, terminated, False, {}
+            self._log.append(self.env.describe(self.state))
+        return self._observation(out), out.view(np.float32).item(-2), terminated, False, {}
 
     @property
     def state(self):
         """The environment's state, as NumPy arrays."""
-        return self._program.states.unpack_host(self._words[: self._program.states.size])
+        return self._program.states.unpack_host(self._out[self._program.state_slice])
 
     def render(self):
         """A picture, uint8[height, width, 3], or the log since the last call; None without a `render_mode`."""
@@ -135,12 +136,15 @@ class GymnasiumEnv(gymnasium.Env):
             row = next(self._starts)
         return row
 
-    def _next_draw(self):
-        row = next(self._draws, None)
-        if row is None:
-            self._draws = iter(self._program.draws_ahead(self._key()))
-            row = next(self._draws)
-        return row
+    def _blank_rows(self):
+        return np.zeros((0, self._program.words), np.uint32)
+
+    def _more_rows(self):
+        """u32[_STEPS_AHEAD, words]: what goes into the next steps, with its draws in place."""
+        rows = np.zeros((_STEPS_AHEAD, self._program.words), np.uint32)
+        if self._program.draws.size:
+            rows[:, self._program.draw_slice] = self._program.draws_ahead(self._key())
+        return rows
 
     def _key(self):
         return np.uint32(self.np_random.integers(2**32, dtype=np.uint32))
@@ -158,11 +162,11 @@ class GymnasiumEnv(gymnasium.Env):
 
     def __getstate__(self):
         kept = {k: v for k, v in self.__dict__.items() if k not in ("_program", "_observation", "_write_action")}
-        return {**kept, "_starts": list(self._starts), "_draws": list(self._draws), "_device": str(self._device)}
+        return {**kept, "_starts": list(self._starts), "_device": str(self._device)}
 
     def __setstate__(self, kept):
         self.__dict__.update(kept)
-        self._starts, self._draws = iter(kept["_starts"]), iter(kept["_draws"])
+        self._starts = iter(kept["_starts"])
         self._build()
 
 
@@ -204,9 +208,12 @@ class _Program:
         )
         self.start_draws, self.draws = Packing(start_draws), Packing(draws)
         first = self.states.size
+        self.state_slice = slice(0, first)
+        self.observation_slice = slice(first, first + self.observations.size)
+        #: Words in, and words out of a step: state, draws and action; state, observation, reward and end.
+        self.words, self.outputs = first + self.draws.size + self.actions.size, first + self.observations.size + 2
         self.draw_slice = slice(first, first + self.draws.size)
         self.action_slice = slice(self.draw_slice.stop, self.draw_slice.stop + self.actions.size)
-        self.words = self.action_slice.stop
         where = jax.sharding.SingleDeviceSharding(jax.devices(device)[0] if isinstance(device, str) else device)
         placed = functools.partial(jax.jit, in_shardings=where, out_shardings=where)
         self.start, self.step, self.observe = placed(self._start), placed(self._step), placed(self._observe)
@@ -255,12 +262,15 @@ def _key_data(key, shape):
     return jax.random.key_data(jax.random.split(key, shape) if shape else key)
 
 
-def _observation_reader(space, packing):
-    """A function from words to an observation as the space declares it."""
+def _observation_reader(space, program):
+    """A function from the words that come out to an observation as the space declares it."""
+    at, packing = program.observation_slice, program.observations
     if isinstance(space, spaces.Box) and space.dtype.itemsize == 4:
-        size, shape, dtype = packing.size, space.shape, space.dtype
-        return lambda words: words[:size].view(dtype).reshape(shape).copy()
-    return lambda words: _as_declared(space, packing.unpack_host(words[: packing.size]))
+        shape, dtype = space.shape, space.dtype
+        if len(shape) == 1:
+            return lambda out: out[at].view(dtype).copy()
+        return lambda out: out[at].view(dtype).reshape(shape).copy()
+    return lambda out: _as_declared(space, packing.unpack_host(out[at]))
 
 
 def _as_declared(space, value):
