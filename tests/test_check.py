@@ -131,7 +131,7 @@ class Casino(Environment):
 
     def reset(self, key):
         pixels_key, bits_key, round_key = jax.random.split(key, 3)
-        pixels = jax.random.randint(pixels_key, (4, 4, 3), 0, 256).astype(jnp.uint8)
+        pixels = jax.random.bits(pixels_key, (4, 4, 3), jnp.uint8)
         state = {"pixels": pixels, "bits": jax.random.bernoulli(bits_key, shape=(2,)).astype(jnp.int8)}
         return state, self.observe({**state, "round": jax.random.bits(round_key)})
 
@@ -142,7 +142,7 @@ class Casino(Environment):
         wheel_key, card_key, dice_key, rounds_key = jax.random.split(key, 4)
         wins = jax.random.bernoulli(wheel_key, self.luck).astype(jnp.float32)
         card = jax.random.categorical(card_key, jnp.zeros(5))
-        dice = jax.vmap(lambda k: jax.random.randint(k, (), 0, 6))(jax.random.split(dice_key, 2))
+        dice = jax.vmap(jax.random.bits)(jax.random.split(dice_key, 2)).astype(jnp.int32) & 7
 
         def advance(total, i):
             return total + jax.random.normal(jax.random.fold_in(rounds_key, i)), None

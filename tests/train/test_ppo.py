@@ -165,6 +165,12 @@ def test_value_of_an_episode_that_only_the_time_limit_ends_is_that_of_an_endless
     assert value(1) == pytest.approx(5.0, abs=0.05)
 
 
+def test_value_at_the_time_limit_is_that_of_the_true_successor_and_not_of_the_next_start():
+    _, _, value = learned(horizon=1_000_000, clock=False, by_sign=1.0)
+    # the next start has either sign, and a value of 0 on average
+    assert value(1) == pytest.approx(5.0, abs=0.1) and value(-1) == pytest.approx(-5.0, abs=0.1)
+
+
 def test_value_of_an_episode_that_ends_by_itself_is_its_finite_sum():
     _, _, value = learned(horizon=4, always=1.0)
     assert [value(1, age) for age in range(4)] == pytest.approx([2.952, 2.44, 1.8, 1.0], abs=0.05)
