@@ -9,7 +9,12 @@ from jaxenvs import random, spaces
 from jaxenvs.check import check_env
 from jaxenvs.constants import constant, static
 from jaxenvs.core import Environment, Step
+from jaxenvs.envs.acrobot import Acrobot
+from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.heartpole import HeartPole
+from jaxenvs.envs.mountain_car import MountainCar
+from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
+from jaxenvs.envs.pendulum import Pendulum
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.registry import make, make_vec, register, registry
 from jaxenvs.rollout import Transitions, rollout
@@ -18,8 +23,13 @@ from jaxenvs.vector import VectorEnv, VectorState, VectorStep
 __version__ = "0.1.0"
 
 __all__ = [
+    "Acrobot",
+    "CartPole",
     "Environment",
     "HeartPole",
+    "MountainCar",
+    "MountainCarContinuous",
+    "Pendulum",
     "SimpleRocket",
     "Step",
     "Transitions",

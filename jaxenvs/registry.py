@@ -9,7 +9,12 @@ from typing import Any
 import gymnasium
 
 from jaxenvs.core import Environment
+from jaxenvs.envs.acrobot import Acrobot
+from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.heartpole import HeartPole
+from jaxenvs.envs.mountain_car import MountainCar
+from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
+from jaxenvs.envs.pendulum import Pendulum
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.vector import VectorEnv, constant_axes
 
@@ -164,5 +169,11 @@ def _is_environment(entry_point):
     return isinstance(entry_point, type) and issubclass(entry_point, Environment)
 
 
+register("Acrobot-v1", Acrobot)
+register("CartPole-v0", CartPole, max_episode_steps=200)
+register("CartPole-v1", CartPole)
 register("HeartPole-v0", HeartPole)
+register("MountainCar-v0", MountainCar)
+register("MountainCarContinuous-v0", MountainCarContinuous)
+register("Pendulum-v1", Pendulum)
 register("SimpleRocket-v0", SimpleRocket)

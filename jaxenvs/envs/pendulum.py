@@ -1,0 +1,144 @@
+"""Pendulum: a rod on a motor too weak to lift it, to be swung up and held."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from jaxenvs.constants import constant, greatest, static
+from jaxenvs.core import Environment, Step
+
+
+class State(NamedTuple):
+    """The rod, after a step."""
+
+    #: f32[], radians, counter-clockwise from upright; up to one step's way beyond [-pi, pi].
+    angle: jax.Array
+    #: f32[], radians per second, in [-max_speed, max_speed].
+    velocity: jax.Array
+    #: f32[], newton metres, as applied in the step that led here, 0 at the start; for the picture, no later step
+    #: reads it.
+    torque: jax.Array
+
+
+class StartDraws(NamedTuple):
+    """Everything random in a start; each f32[...], uniform in [0, 1)."""
+
+    angle: jax.Array
+    velocity: jax.Array
+
+
+class Pendulum(Environment):
+    """Turn a rod about its end with a motor that cannot lift it at once: swing it up, and hold it upright.
+
+    Source: Gymnasium's `classic_control/pendulum.py`; every constant, start and reward is its own. A uniform rod of
+    mass m and length l has the moment of inertia m l^2 / 3 about its end, and its centre at l / 2, hence
+
+        angular acceleration = 3 g / (2 l) * sin(angle) + 3 / (m l^2) * torque,
+
+    integrated by the semi-implicit Euler method, with the velocity clipped in between.
+
+    | observation f32[3] | | range |
+    |---|---|---|
+    | 0 | cosine of the angle: height of the tip, in lengths | [-1, 1] |
+    | 1 | sine of the angle | [-1, 1] |
+    | 2 | velocity, rad/s | [-8, 8] |
+
+    | action f32[1] | | range |
+    |---|---|---|
+    | 0 | torque, N m, counter-clockwise; clipped | [-2, 2] |
+
+    Reward: -(angle^2 + 0.1 velocity^2 + 0.001 torque^2), of the state before the step, the angle taken within
+    [-pi, pi]: between -16.27 and 0.
+
+    End: never terminated; truncated after 200 steps by the layers above.
+
+    Start: angle uniform in [-pi, pi), velocity in [-1, 1); `start_at` takes any other.
+
+    Inside `jit`, a torque outside [-2, 2] is clipped, as in Gymnasium; a NaN torque gives a NaN state. `max_torque`
+    is static, because the action space depends on it.
+
+    >>> import jax, jaxenvs
+    >>> env = jaxenvs.Pendulum(gravity=9.81)
+    >>> state, obs = env.start_at(jax.numpy.pi / 2, 0.0)
+    >>> state, step = env.step(jax.random.key(0), state, jax.numpy.array([2.0]))
+    >>> round(float(state.velocity), 5), round(float(step.reward), 4)
+    (1.03575, -2.4714)
+    """
+
+    max_episode_steps = 200
+    render_fps = 30
+    keys_to_action = {"a": np.array([2.0], np.float32), "d": np.array([-2.0], np.float32)}  # noqa: RUF012
+
+    #: Metres per second squared.
+    gravity: float = 10.0
+    #: Of the rod, kilograms.
+    mass: float = constant(1.0, above=0.0)
+    #: Of the rod, metres.
+    length: float = constant(1.0, above=0.0)
+    #: Length of a step, seconds.
+    dt: float = constant(0.05, above=0.0)
+    #: The velocity is clipped to this, radians per second.
+    max_speed: float = constant(8.0, above=0.0)
+    #: The torque is clipped to this, newton metres.
+    max_torque: float = static(2.0, above=0.0)
+    #: What the square of the velocity and that of the torque cost; that of the angle costs 1.
+    velocity_cost: float = constant(0.1, low=0.0)
+    torque_cost: float = constant(0.001, low=0.0)
+    #: |angle| and |velocity| start below these.
+    start_angle: float = constant(math.pi, low=0.0)
+    start_velocity: float = constant(1.0, low=0.0)
+
+    @property
+    def observation_space(self):
+        high = np.array([1.0, 1.0, greatest(self.max_speed)], np.float32)
+        return spaces.Box(-high, high, dtype=np.float32)
+
+    @property
+    def action_space(self):
+        return spaces.Box(-self.max_torque, self.max_torque, (1,), np.float32)
+
+    def draw_start(self, key, shape=()):
+        return StartDraws(*jax.random.uniform(key, (2, *shape)))
+
+    def start(self, draws):
+        return self.start_at(self.start_angle * (2 * draws.angle - 1), self.start_velocity * (2 * draws.velocity - 1))
+
+    def start_at(self, angle, velocity):
+        """Starts an episode in a state of the caller's choice.
+
+        Args:
+            angle, velocity: numbers or f32[...] arrays of one shape.
+        Returns:
+            (state, obs).
+        """
+        angle, velocity = jnp.asarray(angle, jnp.float32), jnp.asarray(velocity, jnp.float32)
+        state = State(angle, velocity, jnp.zeros_like(angle))
+        return state, self.observe(state)
+
+    def draw(self, key, shape=()):
+        return ()
+
+    def transition(self, state, action, draws):
+        angle, torque = within_a_turn(state.angle), jnp.clip(action[0], -self.max_torque, self.max_torque)
+        cost = angle**2 + self.velocity_cost * state.velocity**2 + self.torque_cost * torque**2
+        velocity = state.velocity + self.dt * acceleration(self, angle, torque)
+        velocity = jnp.clip(velocity, -self.max_speed, self.max_speed)
+        after = State(angle + self.dt * velocity, velocity, torque)
+        return after, Step(self.observe(after), -cost, jnp.zeros_like(cost, bool))
+
+    def observe(self, state):
+        return jnp.stack([jnp.cos(state.angle), jnp.sin(state.angle), state.velocity], axis=-1)
+
+
+def acceleration(env, angle, torque):
+    """Of a uniform rod about its end, rad/s^2."""
+    return 3 * env.gravity / (2 * env.length) * jnp.sin(angle) + 3 / (env.mass * env.length**2) * torque
+
+
+def within_a_turn(angle):
+    """The same direction as an angle in [-pi, pi]."""
+    return angle - 2 * math.pi * jnp.round(angle / (2 * math.pi))
