@@ -15,6 +15,7 @@ from jaxenvs.envs.heartpole import HeartPole
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
+from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.registry import make, make_vec, register, registry
 from jaxenvs.rollout import Transitions, rollout
@@ -30,6 +31,7 @@ __all__ = [
     "MountainCar",
     "MountainCarContinuous",
     "Pendulum",
+    "RocketLanding",
     "SimpleRocket",
     "Step",
     "Transitions",

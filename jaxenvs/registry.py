@@ -15,6 +15,7 @@ from jaxenvs.envs.heartpole import HeartPole
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
+from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.vector import VectorEnv, constant_axes
 
@@ -176,4 +177,5 @@ register("HeartPole-v0", HeartPole)
 register("MountainCar-v0", MountainCar)
 register("MountainCarContinuous-v0", MountainCarContinuous)
 register("Pendulum-v1", Pendulum)
+register("RocketLanding-v0", RocketLanding)
 register("SimpleRocket-v0", SimpleRocket)
