@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+_INT32 = np.iinfo(np.int32)
 _KIND_WORDS = {bool: "True or False", int: "a whole number", float: "a number"}
 
 
@@ -131,6 +132,11 @@ def _check_kind(where, kind, array):
 
 
 def _check_limits(where, limits, kind, array):
+    if (
+        kind is int
+        and (wide := (array.astype(np.float64) > _INT32.max) | (array.astype(np.float64) < _INT32.min)).any()
+    ):
+        raise ValueError(f"{where} must fit in 32 bits, {_INT32.min} to {_INT32.max}, got {array[wide].flat[0]}")
     # As the computation sees it: what float32 makes infinite, or zero, is refused as such.
     with np.errstate(over="ignore"):
         seen = array.astype(np.float32).astype(np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
-from jaxenvs.random import fusable
+from jaxenvs.random import as_key, fusable
 
 
 class Step(NamedTuple):
@@ -179,8 +179,11 @@ def _init_fields(cls):
     return tuple(field for field in dataclasses.fields(cls) if field.init)
 
 
-def _init(self, **given):
+def _init(self, *unnamed, **given):
     fields = _init_fields(type(self))
+    if unnamed:
+        example = f", such as {fields[0].name}={unnamed[0]!r}" if fields else ""
+        raise TypeError(f"{type(self).__name__} takes its constants by name{example}; got {unnamed[0]!r} without one")
     defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
     values = checked(type(self), {**defaults, **given})
     for field in fields:
@@ -213,10 +216,20 @@ def _register_pytree(cls):
 def _jit_reset(method):
     @jax.jit
     @functools.wraps(method)
-    def reset(self, key):
+    def traced(self, key):
         return method(self, fusable(key))
 
+    @functools.wraps(method)
+    def reset(self, key):
+        return traced(self, _seen_key(key))
+
+    reset.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
     return reset
+
+
+def _seen_key(key):
+    """`key`; one that is no JAX array is looked at here, where an error can still name its value."""
+    return key if isinstance(key, jax.Array) else as_key(key)
 
 
 def _jit_step(method):
@@ -230,7 +243,7 @@ def _jit_step(method):
     def step(self, key, state, action):
         if not isinstance(action, jax.Array):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return traced(self, key, state, action)
+        return traced(self, _seen_key(key), state, action)
 
     step.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
     return step
@@ -239,9 +252,14 @@ def _jit_step(method):
 def _jit_draw(method):
     @functools.partial(jax.jit, static_argnames="shape")
     @functools.wraps(method)
-    def draw(self, key, shape=()):
+    def traced(self, key, shape=()):
         return method(self, fusable(key), shape)
 
+    @functools.wraps(method)
+    def draw(self, key, shape=()):
+        return traced(self, _seen_key(key), shape)
+
+    draw.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
     return draw
 
 

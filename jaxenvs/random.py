@@ -52,7 +52,10 @@ def as_key(key):
     if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
         return key
     if dtype == jnp.uint32 and getattr(key, "ndim", 0) >= 1:
-        return jax.random.wrap_key_data(key)
+        try:
+            return jax.random.wrap_key_data(key)
+        except TypeError as error:
+            raise TypeError(f"key must be a JAX key; got uint32 numbers of the shape {key.shape}: {error}") from None
     raise TypeError(f"key must be a JAX key, such as jax.random.key(0); got {key!r} ({type(key).__name__})")
 
 

@@ -103,8 +103,11 @@ def bounds(space):
 
 
 def _held(space, bound):
-    """A Box's bound in the dtype that JAX holds; bounds beyond int32 are refused, 64 bits being cut to 32."""
-    held = bound.astype(jax_dtype(space))
+    """A Box's bound in the dtype that JAX holds; bounds beyond it are refused, 64 bits being cut to 32."""
+    with np.errstate(over="ignore"):
+        held = bound.astype(jax_dtype(space))
+    if space.dtype.kind == "f" and (np.isinf(held) & np.isfinite(bound)).any():
+        raise ValueError(f"JAX holds 64-bit numbers as {held.dtype}, which cannot hold the bounds of {space}")
     if space.dtype.kind in "iu" and (held.astype(np.float64) != bound.astype(np.float64)).any():
         raise ValueError(f"JAX holds 64-bit integers as int32 or uint32, which cannot hold the bounds of {space}")
     return held

@@ -21,6 +21,12 @@ from jaxenvs import Environment, HeartPole, Step, constant, static
 TRACES: list[str] = []
 
 
+class Counter(Environment):
+    """A whole number without limits of its own."""
+
+    steps: int = 1
+
+
 class Drift(Environment):
     """Split where chance ends: every method that is traced says so in `TRACES`."""
 
@@ -103,7 +109,7 @@ def test_new_attributes_are_refused():
 
 
 def test_constants_are_keyword_only():
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(TypeError, match="by name"):
         Drift(2.0)
 
 
@@ -343,6 +349,21 @@ def test_a_static_field_of_the_wrong_kind_is_refused(value):
         Drift(axes=value)
 
 
+@pytest.mark.parametrize("value", [2**40, -(2**40), np.array([1, 2**31])])
+def test_a_whole_number_beyond_32_bits_is_refused(value):
+    with pytest.raises(ValueError, match=r"Counter: steps must fit in 32 bits, .* got -?\d{10}"):
+        Counter(steps=value)
+
+
+def test_the_whole_numbers_at_the_ends_of_32_bits_are_taken():
+    assert (Counter(steps=2**31 - 1).steps, Counter(steps=-(2**31)).steps) == (2**31 - 1, -(2**31))
+
+
+def test_a_constant_without_its_name_is_refused_with_one():
+    with pytest.raises(TypeError, match=r"HeartPole takes its constants by name, such as \w+=0\.5; got 0\.5"):
+        HeartPole(0.5)
+
+
 def test_a_sleep_of_negative_length_is_refused():
     with pytest.raises(ValueError, match="sleep_half_hours must be at least 0"):
         HeartPole(sleep_half_hours=-1)
@@ -515,3 +536,15 @@ def test_raw_keys_are_taken():
 def test_what_is_no_key_is_refused(key):
     with pytest.raises(TypeError, match="key must be a JAX key"):
         HeartPole().reset(key)
+
+
+@pytest.mark.parametrize("method", ["reset", "draw_start", "draw"])
+def test_a_number_in_place_of_a_key_is_named(method):
+    with pytest.raises(TypeError, match=r"key must be a JAX key.* got 0 \(int\)"):
+        getattr(HeartPole(), method)(0)
+
+
+def test_a_number_in_place_of_the_key_of_a_step_is_named():
+    state, _ = HeartPole().reset(KEY)
+    with pytest.raises(TypeError, match=r"key must be a JAX key.* got 7 \(int\)"):
+        HeartPole().step(7, state, 0)

@@ -201,6 +201,11 @@ def test_an_integer_box_beyond_int32_is_refused():
         bounds(Box(0, 2**40, (1,), np.int64))
 
 
+def test_a_box_of_doubles_beyond_float32_is_refused():
+    with pytest.raises(ValueError, match="float32"):
+        bounds(Box(-1e300, 1.0, (1,), np.float64))
+
+
 @pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int16, np.uint8])
 def test_samples_of_all_integers_of_a_dtype_are_uniform(dtype):
     limits = np.iinfo(dtype)

@@ -79,6 +79,8 @@ def begin(plan, folder, *, quiet=False):
     state = jax.jit(algorithm.init)(plan.config, plan.training_envs(), jax.random.key(plan.seed))
     claim(folder)
     write_plan(plan, folder)
+    # A run that is killed before its first chunk can then be resumed as well.
+    checkpoint.save(folder / "state.npz", state)
     return _go_on(plan, folder, state, Log(folder), quiet)
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import shutil
 import signal
@@ -27,15 +28,15 @@ def brief_rocket():
 
 
 def stopping(event, at):
-    """`checkpoint.save`, with something happening after (or for an error in place of) the save of a number."""
-    saves = []
+    """`checkpoint.save`, with something happening after (or for an error in place of) that of chunk number `at`."""
+    chunks = itertools.count()  # 0 is the save of the beginning
 
     def save(path, tree):
-        saves.append(path)
-        if len(saves) == at and isinstance(event, Exception):
+        chunk = next(chunks)
+        if chunk == at and isinstance(event, Exception):
             raise event
         checkpoint_save(path, tree)
-        if len(saves) == at:
+        if chunk == at and not isinstance(event, Exception):
             for number in event:
                 signal.raise_signal(number)
 
@@ -154,6 +155,15 @@ def test_a_run_that_crashed_before_a_save_equals_an_uninterrupted_one_once_resum
         file.write('{"steps": 7')
     assert run.resume(folder, quiet=True)
     assert state_of(folder) == state_of(whole) and figures(folder) == figures(whole)
+
+
+def test_a_run_that_crashed_before_its_first_save_can_be_resumed(whole, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(ArithmeticError):
+        begun(folder, ArithmeticError(), at=1)
+    assert run.read(folder)[1].updates == 0
+    assert run.resume(folder, quiet=True)
+    assert state_of(folder) == state_of(whole)
 
 
 def test_a_termination_signal_stops_as_an_interrupt_does(tmp_path):
