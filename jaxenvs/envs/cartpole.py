@@ -155,6 +155,13 @@ class CartPole(Environment):
     def observe(self, state):
         return jnp.stack(state, axis=-1)
 
+    def render(self, state):
+        from jaxenvs.render import cartpole
+
+        numbers = {name: value.item() for name, value in jax.device_get(state)._asdict().items()}
+        looks = {name: getattr(self, name) for name in ("position_limit", "angle_limit", "half_length")}
+        return cartpole.picture(**numbers, **looks)
+
 
 def accelerations(env, state, force):
     """Those of cart and pole, m/s^2 and rad/s^2, under a force on the cart (Florian 2007, eq. 24 and 23)."""

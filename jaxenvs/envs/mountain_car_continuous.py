@@ -138,6 +138,14 @@ class MountainCarContinuous(Environment):
     def observe(self, state):
         return jnp.stack(state, axis=-1)
 
+    def render(self, state):
+        from jaxenvs.render import mountain_car
+
+        names = ("goal_position", "min_position", "max_position", "max_speed", "wave_number")
+        numbers = {name: value.item() for name, value in jax.device_get(state)._asdict().items()}
+        looks = {name: getattr(self, name) for name in names}
+        return mountain_car.picture(**numbers, **looks, reached=at_goal(self, state).item())
+
 
 def rolled(env, state, push):
     """The state one step later, under the engine's acceleration and gravity's."""

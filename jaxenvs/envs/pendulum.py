@@ -133,6 +133,12 @@ class Pendulum(Environment):
     def observe(self, state):
         return jnp.stack([jnp.cos(state.angle), jnp.sin(state.angle), state.velocity], axis=-1)
 
+    def render(self, state):
+        from jaxenvs.render import pendulum
+
+        numbers = {name: value.item() for name, value in jax.device_get(state)._asdict().items()}
+        return pendulum.picture(**numbers, max_torque=self.max_torque)
+
 
 def acceleration(env, angle, torque):
     """Of a uniform rod about its end, rad/s^2."""
