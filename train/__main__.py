@@ -68,10 +68,10 @@ def _finish(options, folder, ended):
     """The pictures and the last evaluation of a run that has come to its end or was stopped."""
     from train import report, run
 
-    if not (Path(folder) / "state.npz").exists():
-        print("stopped before the first checkpoint: there is nothing to show yet", file=sys.stderr)
-        return 130
     plan, state = run.read(folder)
+    if int(state.updates) == 0:
+        print(f"stopped before the first figures; go on with: python -m train resume {folder}", file=sys.stderr)
+        return 130
     curve = report.write_curve(plan, folder)
     if curve:
         print(f"curve: {curve}", file=sys.stderr)

@@ -394,6 +394,14 @@ def test_evaluation_leaves_the_run_as_it_is(capsys, folder):
     assert contents(folder) == before
 
 
+def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("train.run._go_on", lambda plan, folder, state, log, quiet: bool(log.close()))
+    folder = tmp_path / "run"
+    assert main([*ROCKET, "--total-steps", "1000", "--out", str(folder)]) == 130
+    assert f"go on with: python -m train resume {folder}" in capsys.readouterr().err
+    assert sorted(path.name.split(".")[0] for path in folder.iterdir()) == ["config", "events", "metrics", "state"]
+
+
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environment, command, tmp_path):
     folder = tmp_path / "run"
     arguments = [*ROCKET, "--total-steps", "800_000", "--film-steps", "0", "--episodes", "3", "--out", str(folder)]
@@ -402,7 +410,8 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environme
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (folder / "state.npz").exists() and process.poll() is None and time.monotonic() < deadline:
+    figures = folder / "metrics.jsonl"
+    while not (figures.exists() and figures.read_text()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
