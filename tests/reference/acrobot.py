@@ -1,6 +1,7 @@
 """Acrobot in NumPy float64 for many at once, written after Gymnasium's `classic_control/acrobot.py`."""
 
 import numpy as np
+from reference.gymnasium_peers import Episodes
 
 
 class Acrobot:
@@ -72,3 +73,16 @@ class Acrobot:
         ddtheta2 = drive / (m2 * lc2**2 + moi - d2**2 / d1)
         ddtheta1 = -(d2 * ddtheta2 + phi1) / d1
         return np.stack([dtheta1, dtheta2, ddtheta1, ddtheta2])
+
+
+def episodes(oracle, limit, starts, policy):
+    """As `gymnasium_peers.episodes`, for all at once: policy(t, obs) -> actions."""
+    oracle.state = np.asarray(starts, np.float64)
+    obs, running, rows = oracle.observe(), np.ones(len(starts), bool), []
+    for t in range(limit):
+        state, action = oracle.state, policy(t, obs)
+        obs, reward, terminated = oracle.step(action)
+        truncated = np.full(len(starts), t == limit - 1)
+        rows.append((running, state, action, obs, reward, terminated, truncated))
+        running = running & ~terminated & ~truncated
+    return Episodes(*(np.stack(column) for column in zip(*rows, strict=True)))

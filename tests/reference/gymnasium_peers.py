@@ -48,6 +48,8 @@ class Episodes(NamedTuple):
 
     #: [steps, episodes], whether the episode still ran when the step began.
     running: Any
+    #: [steps, episodes, ...], the oracle's state when the step began.
+    state: Any
     action: Any
     obs: Any
     reward: Any
@@ -83,7 +85,7 @@ def episodes(env, limit, starts, policy):
         env: of `peer`.
         limit: steps after which Gymnasium's `TimeLimit` truncates.
         starts: [episodes, ...], the states to start from.
-        policy: policy(episode, t, obs) -> action.
+        policy: policy(episode, t, obs) -> action; its first obs is the start's state.
     Returns:
         `Episodes`, obs and reward as Gymnasium gives them.
     """
@@ -93,9 +95,9 @@ def episodes(env, limit, starts, policy):
         env.state = start.copy()
         obs, row = start, []
         for t in range(limit):
-            action = policy(index, t, obs)
+            state, action = np.array(env.state), policy(index, t, obs)
             obs, reward, terminated, truncated, _ = limited.step(action)
-            row.append((True, action, obs, reward, terminated, truncated))
+            row.append((True, state, action, obs, reward, terminated, truncated))
             if terminated or truncated:
                 break
         rows.append([np.stack(column) for column in zip(*row, strict=True)])
