@@ -12,6 +12,7 @@ from jaxenvs.core import Environment, Step
 from jaxenvs.envs.acrobot import Acrobot
 from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.heartpole import HeartPole
+from jaxenvs.envs.heartpole_v1 import HeartPoleV1
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
@@ -28,6 +29,7 @@ __all__ = [
     "CartPole",
     "Environment",
     "HeartPole",
+    "HeartPoleV1",
     "MountainCar",
     "MountainCarContinuous",
     "Pendulum",

@@ -12,6 +12,7 @@ from jaxenvs.core import Environment
 from jaxenvs.envs.acrobot import Acrobot
 from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.heartpole import HeartPole
+from jaxenvs.envs.heartpole_v1 import HeartPoleV1
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
@@ -174,6 +175,7 @@ register("Acrobot-v1", Acrobot)
 register("CartPole-v0", CartPole, max_episode_steps=200)
 register("CartPole-v1", CartPole)
 register("HeartPole-v0", HeartPole)
+register("HeartPole-v1", HeartPoleV1)
 register("MountainCar-v0", MountainCar)
 register("MountainCarContinuous-v0", MountainCarContinuous)
 register("Pendulum-v1", Pendulum)

@@ -12,8 +12,8 @@ _SHIRT, _SLEEVE, _TROUSERS = (70, 128, 186), (60, 112, 166), (52, 62, 104)
 _WOOD, _DARK_WOOD = (158, 106, 70), (112, 78, 62)
 
 
-def desk(canvas, alertness, intoxication, productivity, action, attack, hour):
-    """Draws the person at work; `action` 1 or 2 puts a cup or a glass into the hand."""
+def desk(canvas, alertness, intoxication, productivity, held, attack, hour):
+    """Draws the person at work; `held(canvas, x, y)`, if it is not None, draws what the raised hand holds."""
     shake = 2.5 * math.sin(4.8 * hour) if alertness > 3 else 0.0
     x, y = 258 + shake, 150
     canvas.rectangle(254, 262, 262, 292, INK)
@@ -34,9 +34,9 @@ def desk(canvas, alertness, intoxication, productivity, action, attack, hour):
     lamp(canvas, 364, hour)
     canvas.line([(x - 43, 212), (x - 50, 232)], _SLEEVE, 16)
     canvas.circle(x - 50, 236, 8, _SKIN)
-    if action in (1, 2):
+    if held:
         canvas.line([(x + 43, 212), (x + 60, 224), (x + 50, 200)], _SLEEVE, 15)
-        (_cup if action == 1 else _glass)(canvas, x + 44, 178)
+        held(canvas, x + 44, 178)
         canvas.circle(x + 53, 188, 8, _SKIN)
     else:
         canvas.line([(x + 43, 212), (x + 50, 232)], _SLEEVE, 16)
@@ -101,7 +101,8 @@ def _half_heart(side):
     return tuple(points)
 
 
-def _cup(canvas, x, y):
+def cup(canvas, x, y):
+    """Draws a cup of coffee."""
     canvas.circle(x + 12, y + 3, 7, WHITE)
     canvas.circle(x + 12, y + 3, 3.5, _SLEEVE)
     canvas.rounded(x - 13, y - 10, x + 13, y + 15, 6, WHITE)
@@ -112,7 +113,8 @@ def _cup(canvas, x, y):
         canvas.line(points, (255, 255, 255, 190), 2.5)
 
 
-def _glass(canvas, x, y):
+def glass(canvas, x, y):
+    """Draws a glass of beer."""
     canvas.ellipse(x + 13, y + 2, 8, 9, WHITE)
     canvas.ellipse(x + 13, y + 2, 5, 6, _SLEEVE)
     canvas.rounded(x - 13, y - 14, x + 13, y + 18, 4, BEER, WHITE, 2)
