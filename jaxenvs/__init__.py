@@ -11,11 +11,13 @@ from jaxenvs.constants import constant, static
 from jaxenvs.core import Environment, Step
 from jaxenvs.envs.acrobot import Acrobot
 from jaxenvs.envs.cartpole import CartPole
+from jaxenvs.envs.five_choices import FiveChoices
 from jaxenvs.envs.heartpole import HeartPole
 from jaxenvs.envs.heartpole_v1 import HeartPoleV1
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
+from jaxenvs.envs.point_intercept import PointIntercept
 from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.registry import make, make_vec, register, registry
@@ -28,11 +30,13 @@ __all__ = [
     "Acrobot",
     "CartPole",
     "Environment",
+    "FiveChoices",
     "HeartPole",
     "HeartPoleV1",
     "MountainCar",
     "MountainCarContinuous",
     "Pendulum",
+    "PointIntercept",
     "RocketLanding",
     "SimpleRocket",
     "Step",

@@ -11,11 +11,13 @@ import gymnasium
 from jaxenvs.core import Environment
 from jaxenvs.envs.acrobot import Acrobot
 from jaxenvs.envs.cartpole import CartPole
+from jaxenvs.envs.five_choices import FiveChoices
 from jaxenvs.envs.heartpole import HeartPole
 from jaxenvs.envs.heartpole_v1 import HeartPoleV1
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
+from jaxenvs.envs.point_intercept import PointIntercept
 from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.vector import VectorEnv, constant_axes
@@ -174,10 +176,15 @@ def _is_environment(entry_point):
 register("Acrobot-v1", Acrobot)
 register("CartPole-v0", CartPole, max_episode_steps=200)
 register("CartPole-v1", CartPole)
+register("FiveChoices-v0", FiveChoices)
 register("HeartPole-v0", HeartPole)
 register("HeartPole-v1", HeartPoleV1)
 register("MountainCar-v0", MountainCar)
 register("MountainCarContinuous-v0", MountainCarContinuous)
 register("Pendulum-v1", Pendulum)
+register("PointIntercept-v0", PointIntercept)
+register("PointInterceptContinuous-v0", PointIntercept, continuous=True)
+register("PointInterceptContinuousRandom-v0", PointIntercept, continuous=True, random_target=True)
+register("PointInterceptRandom-v0", PointIntercept, random_target=True)
 register("RocketLanding-v0", RocketLanding)
 register("SimpleRocket-v0", SimpleRocket)
