@@ -57,6 +57,8 @@ class MountainCarContinuous(Environment):
     Inside `jit`, a force outside [-1, 1] is clipped but paid for as it was asked for, as in Gymnasium; NaN gives a NaN
     state. `min_force` and `max_force` are static, because the action space depends on them.
 
+    The same actions give Gymnasium's ends, and its states (float32 as well) to 1e-5 for 110 steps, to 1e-4 for all 999.
+
     >>> import jax, jaxenvs
     >>> env = jaxenvs.MountainCarContinuous()
     >>> state, obs = env.start_at(0.44, 0.03)

@@ -61,6 +61,8 @@ class Pendulum(Environment):
     Inside `jit`, a torque outside [-2, 2] is clipped, as in Gymnasium; a NaN torque gives a NaN state. `max_torque`
     is static, because the action space depends on it.
 
+    Upright is unstable: the same torques give Gymnasium's float64 states to 1e-5 for 40 steps.
+
     >>> import jax, jaxenvs
     >>> env = jaxenvs.Pendulum(gravity=9.81)
     >>> state, obs = env.start_at(jax.numpy.pi / 2, 0.0)

@@ -277,6 +277,13 @@ def test_time_limit_and_spaces_are_gymnasiums(id):
     assert type(envs.env).render_fps == peer.metadata["render_fps"]
 
 
+@pytest.mark.parametrize("id", CASES)
+def test_spaces_can_be_read_while_constants_are_traced(id):
+    env = jaxenvs.make(id)
+    shape = lambda env: (jnp.zeros(env.observation_space.shape), jnp.zeros(env.action_space.shape))  # noqa: E731
+    assert [x.shape for x in jax.jit(shape)(env)] == [env.observation_space.shape, env.action_space.shape]
+
+
 @pytest.mark.parametrize(("id", "name"), PAIRS)
 def test_episodes_end_at_gymnasiums_steps(id, name):
     run, mine = theirs(id, name), ours(id, name)
