@@ -226,6 +226,13 @@ class RocketLanding(Environment):
         attitude = state.tilt / 0.5, state.tilt_rate / 0.5
         return jnp.stack([*position, *attitude, state.fuel / self.start_fuel, state.wind / 10, ended], axis=-1)
 
+    def render(self, state):
+        from jaxenvs.render import rocket_landing
+
+        numbers = {name: value.item() for name, value in jax.device_get(state)._asdict().items()}
+        shown = "start_fuel", "thrust_high", "pad_half_width", "landing_descent", "landing_drift", "landing_tilt"
+        return rocket_landing.picture(**numbers, **{name: np.asarray(getattr(self, name)).item() for name in shown})
+
 
 def between(low, high, uniform):
     return low + (high - low) * uniform
