@@ -32,6 +32,10 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         constants: dict of constants that differ from the defaults; an array with an axis of num_envs in front gives
             each environment its own. They may be given as keywords, too.
 
+    In SAME_STEP mode, `info["final_obs"]` is Gymnasium's array of objects where `arrays` is "numpy"; JAX and PyTorch
+    users get it, at every step, as one array with `num_envs` in front, of which the mask `info["_final_obs"]` tells
+    what counts. So nothing waits for the device.
+
     Actions may be NumPy arrays, which are checked against the space, or JAX or PyTorch arrays, whose values are not.
     One seed seeds the whole batch. `reset(options={"reset_mask": bool[num_envs]})` starts anew only those, and
     `options={"state": ...}` starts from given states: a mapping of field names to arrays with num_envs in front.
@@ -70,7 +74,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
             "render_modes": ["rgb_array"],
             "render_fps": self.envs.env.render_fps,
         }
-        self._export = _exporter(arrays)
+        self._export, self._on_host = _exporter(arrays), arrays == "numpy"
         self._carry = None
 
     def reset(self, *, seed=None, options=None):
@@ -112,8 +116,13 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         reward, terminated, truncated = (self._export(x) for x in out)
         info = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            info = _final_info(np.asarray(out[1]) | np.asarray(out[2]), final_obs)
+            info = _final_objects(final_obs, terminated | truncated) if self._on_host else self._finals(final_obs, out)
         return self._export(self._carry.obs), reward, terminated, truncated, info
+
+    def _finals(self, final_obs, out):
+        """Gymnasium's keys at every step: what is on the device is not looked at."""
+        done = self._export(out[1] | out[2])
+        return {"final_obs": self._export(final_obs), "_final_obs": done, "final_info": {}, "_final_info": done}
 
     @property
     def state(self):
@@ -198,14 +207,16 @@ def _advance(envs, mode, carry, actions):
     return after, (reward, terminated, truncated), step.obs
 
 
-def _final_info(done, final_obs):
+def _final_objects(final_obs, done):
     """Gymnasium's keys for the episodes that ended: objects where one did, None elsewhere, and the masks."""
     if not done.any():
         return {}
+    ended = np.flatnonzero(done)
+    leaves, structure = jax.tree.flatten(final_obs)
+    rows = zip(*(np.asarray(leaf)[ended] for leaf in leaves), strict=True)
     observations = np.full(done.shape, None, dtype=object)
-    final_obs = jax.tree.map(np.asarray, final_obs)
-    for index in np.flatnonzero(done):
-        observations[index] = jax.tree.map(lambda x, i=index: x[i].copy(), final_obs)
+    for index, row in zip(ended.tolist(), rows, strict=True):
+        observations[index] = row[0] if len(row) == 1 else jax.tree.unflatten(structure, row)
     return {"final_obs": observations, "_final_obs": done, "final_info": {}, "_final_info": done.copy()}
 
 

@@ -83,7 +83,7 @@ class GymnaxEnv(environment.Environment):
         return obs, after, reward, terminated, truncated, {**info, "final_observation": final_obs}
 
     def step_env(self, key, state, action, params):
-        env_state, step = params.env.step(key, state.env_state, jnp.asarray(action))
+        env_state, step = params.env.step(key, state.env_state, _shaped(params.env.action_space, action))
         after = State(time=state.time + 1, env_state=env_state)
         return step.obs, after, step.reward, step.terminated, {"discount": 1.0 - step.terminated.astype(jnp.float32)}
 
@@ -105,6 +105,12 @@ class GymnaxEnv(environment.Environment):
 
     def observation_space(self, params=None):
         return to_gymnax_space(self.env.observation_space)
+
+
+def _shaped(space, action):
+    """An action of the space's shape; gymnax's clients may leave out, or add, axes of one (rejax does)."""
+    action = jnp.asarray(action)
+    return action.reshape(space.shape) if action.size == np.prod(space.shape, dtype=int) else action
 
 
 def to_gymnax_space(space):

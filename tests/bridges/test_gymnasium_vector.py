@@ -107,14 +107,15 @@ def assert_same_info(ours, theirs):
 
 
 def test_random_masked_resets_lose_no_other_transition():
-    envs = GymnasiumVectorEnv(Countdown(), 8, autoreset_mode=AutoresetMode.DISABLED, max_episode_steps=None)
+    envs = GymnasiumVectorEnv(Countdown(), 64, autoreset_mode=AutoresetMode.DISABLED, max_episode_steps=None)
     obs, _ = envs.reset(seed=0)
-    rng = np.random.default_rng(0)
-    for _ in range(300):
+    rng, resets = np.random.default_rng(0), 0
+    while resets < 10_000:
         expected = obs[:, 0] - 1
-        obs, _, terminated, _, _ = envs.step(rng.integers(0, 3, 8))
+        obs, _, terminated, _, _ = envs.step(rng.integers(0, 3, 64))
         np.testing.assert_array_equal(obs[:, 0], expected)
-        mask = terminated | (rng.random(8) < 0.3)
+        mask = terminated | (rng.random(64) < 0.3)
+        resets += mask.sum()
         if mask.any():
             after, _ = envs.reset(options={"reset_mask": mask})
             np.testing.assert_array_equal(after[~mask], obs[~mask])
@@ -143,6 +144,49 @@ def test_arrays_may_stay_on_the_device():
     obs, _ = envs.reset(seed=0)
     out = envs.step(jnp.zeros((3, 1)))
     assert all(isinstance(x, jax.Array) for x in (obs, *out[:4]))
+
+
+def test_last_observations_on_the_device_are_those_of_the_host_in_one_array():
+    actions = np.ones((7, 1), np.float32)
+    host, device = (
+        GymnasiumVectorEnv("SimpleRocket-v0", 7, arrays=arrays, autoreset_mode="SameStep", bound=1.2)
+        for arrays in ("numpy", "jax")
+    )
+    host.reset(seed=0), device.reset(seed=0)
+    ended = 0
+    for _ in range(200):
+        seen, there = host.step(actions)[4], device.step(jnp.asarray(actions))[4]
+        assert isinstance(there["final_obs"], jax.Array) and there["final_obs"].shape == (7, 2)
+        mask = seen.get("_final_obs", np.zeros(7, bool))
+        np.testing.assert_array_equal(there["_final_obs"], mask)
+        for index in np.flatnonzero(mask):
+            np.testing.assert_array_equal(there["final_obs"][index], seen["final_obs"][index])
+        ended += mask.sum()
+    assert ended > 7
+
+
+def test_last_observations_of_a_composite_space_are_its_elements():
+    class Pair(Countdown):
+        observation_space = gymnasium.spaces.Dict(
+            left=gymnasium.spaces.Box(-np.inf, np.inf, (), np.float32),
+            all=gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32),
+        )
+
+        def start(self, draws):
+            state, _ = super().start(draws)
+            return state, {"left": state[0], "all": state}
+
+        def transition(self, state, action, draws):
+            after, step = super().transition(state, action, draws)
+            return after, step._replace(obs={"left": after[0], "all": after})
+
+    envs = GymnasiumVectorEnv(Pair(), N, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs.reset(seed=0)
+    info = {}
+    while not info:
+        info = envs.step(np.zeros(N, int))[4]
+    last = info["final_obs"][info["_final_obs"].argmax()]
+    assert last.keys() == {"left", "all"} and last["left"] == last["all"][0] <= 0
 
 
 def test_numpy_arrays_are_the_callers_own():
@@ -207,3 +251,33 @@ def test_gymnasiums_vector_wrappers_work():
     envs.reset(seed=0)
     infos = [envs.step(envs.action_space.sample())[4] for _ in range(3)]
     assert infos[-1]["episode"]["l"].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_recorded_episodes_are_as_long_and_worth_as_much_as_those_of_the_batch_layer(mode):
+    envs = gymnasium.make_vec("jaxenvs/SimpleRocket-v0", num_envs=6, autoreset_mode=mode, bound=1.2)
+    envs = gymnasium.wrappers.vector.RecordEpisodeStatistics(envs)
+    envs.reset(seed=0)
+    total, seen = np.zeros(6), 0
+    begun = np.zeros(6, bool)
+    for _ in range(150):
+        _, reward, terminated, truncated, info = envs.step(np.ones((6, 1), np.float32))
+        total = np.where(begun, 0.0, total) + np.where(begun & (mode is AutoresetMode.NEXT_STEP), 0.0, reward)
+        begun = terminated | truncated
+        for index in np.flatnonzero(begun):
+            assert info["episode"]["r"][index] == pytest.approx(total[index], rel=1e-4)
+            seen += 1
+    assert seen >= 3
+
+
+def test_gymnasiums_synchronous_vector_env_takes_the_single_bridge():
+    """As CleanRL makes its environments."""
+
+    def thunk():
+        return gymnasium.wrappers.RecordEpisodeStatistics(gymnasium.make("jaxenvs/HeartPole-v0", max_episode_steps=4))
+
+    envs = gymnasium.vector.SyncVectorEnv([thunk] * 3)
+    obs, _ = envs.reset(seed=1)
+    assert obs.shape == (3, 6) and len(np.unique(obs[:, 0])) == 3
+    infos = [envs.step(envs.action_space.sample())[4] for _ in range(4)]
+    assert infos[-1]["episode"]["l"].tolist() == [4, 4, 4]

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("stable_baselines3")
 
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO, TD3
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecMonitor
@@ -78,3 +78,21 @@ def test_its_ppo_learns_to_sleep():
     model.learn(40 * 64 * 64)
     after, _ = evaluate_policy(model, envs, 64)
     assert after > max(before, -13.0)
+
+
+def test_its_dqn_learns_the_choice_that_pays():
+    envs = JaxVecEnv("FiveChoices-v0", 16)
+    model = DQN("MlpPolicy", envs, seed=0, learning_starts=200, train_freq=4, gradient_steps=4, learning_rate=3e-3)
+    model.learn(4000)
+    after, _ = evaluate_policy(model, envs, 32)
+    assert after == pytest.approx(1.0)
+
+
+def test_its_td3_learns_to_come_near_the_origin():
+    short = {"max_episode_steps": 100, "dt": 0.05}
+    envs = JaxVecEnv("SimpleRocket-v0", 16, **short)
+    model = TD3("MlpPolicy", envs, seed=0, learning_starts=1000, gradient_steps=4, policy_kwargs={"net_arch": [32, 32]})
+    before, _ = evaluate_policy(model, envs, 64)
+    model.learn(16_000)
+    after, _ = evaluate_policy(model, envs, 64)
+    assert after > before + 200
