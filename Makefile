@@ -35,15 +35,18 @@ test-slow: venv  ## run the slow tests (long learning runs)
 	$(PY) -m pytest -n 2 -m slow $(ARGS)
 
 # Each client's pins clash with the others', so each gets an environment of its own under .interop.
-INTEROP := sb3 gymnax
-CLIENTS_sb3 := stable-baselines3
+INTEROP := gymnasium sb3 gymnax
+# A CUDA build of PyTorch is several gigabytes: TORCH=torch==2.13.0 or the like asks for one that is at hand.
+TORCH ?= torch
+CLIENTS_gymnasium := $(TORCH) moviepy array-api-compat
+CLIENTS_sb3 := $(TORCH) stable-baselines3
 CLIENTS_gymnax := gymnax rejax
 
 interop: $(INTEROP:%=interop-%)  ## run the clients that others wrote on our environments
 
 interop-%: venv
 	@test -e .interop/$*/ready || { $(PY) -m venv --clear .interop/$* && \
-		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax pytest && \
+		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax pillow pytest && \
 		touch .interop/$*/ready; }
 	.interop/$*/bin/python -m pytest -W default -p no:cacheprovider tests/interop/test_$*.py
 

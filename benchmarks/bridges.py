@@ -4,9 +4,9 @@
     python -m benchmarks.bridges --sb3              # Stable-Baselines3's PPO; where that library is installed
 
 The first steps each id through `gymnasium.make_vec` with NumPy outputs, with JAX outputs, and `VectorEnv` itself
-from Python, and beside them Gymnasium's own NumPy CartPole vector environment. Actions are drawn beforehand: NumPy arrays for
-NumPy outputs, JAX arrays for the others. The second lets the same PPO learn HeartPole on `JaxVecEnv`, and on
-SB3's DummyVecEnv over a NumPy HeartPole; a step counts playing and learning. Runs of all subjects alternate.
+from Python, and beside them Gymnasium's own NumPy CartPole vector environment. Actions are drawn beforehand: NumPy
+arrays for NumPy outputs, JAX arrays for the others. The second lets the same PPO learn HeartPole on `JaxVecEnv`, and
+on SB3's DummyVecEnv over a NumPy HeartPole; a step counts playing and learning. Runs of all subjects alternate.
 """
 
 import argparse
