@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant, greatest
 from jaxenvs.core import Environment, Step
+from jaxenvs.trig import sin_cos
 
 NEGATIVE, NONE, POSITIVE = range(3)
 
@@ -148,8 +149,8 @@ class Acrobot(Environment):
         return after, Step(self.observe(after), jnp.where(reached, 0.0, jnp.full_like(torque, -1.0)), reached)
 
     def observe(self, state):
-        angles = (jnp.cos(state.angle_1), jnp.sin(state.angle_1), jnp.cos(state.angle_2), jnp.sin(state.angle_2))
-        return jnp.stack([*angles, state.velocity_1, state.velocity_2], axis=-1)
+        (sine_1, cosine_1), (sine_2, cosine_2) = sin_cos(state.angle_1), sin_cos(state.angle_2)
+        return jnp.stack([cosine_1, sine_1, cosine_2, sine_2, state.velocity_1, state.velocity_2], axis=-1)
 
     def render(self, state):
         from jaxenvs.render import acrobot
@@ -161,20 +162,20 @@ class Acrobot(Environment):
 
 def at_goal(env, state):
     """bool[...]: the tip is high enough."""
-    return -jnp.cos(state.angle_1) - jnp.cos(state.angle_1 + state.angle_2) > env.goal_height
+    return -sin_cos(state.angle_1)[1] - sin_cos(state.angle_1 + state.angle_2)[1] > env.goal_height
 
 
 def derivative(env, state, torque):
     """The rates of change of a `State`, as a `State` (Sutton and Barto 1998, figure 11.8)."""
     m1, m2, l1, c1, c2 = env.link_mass_1, env.link_mass_2, env.link_length_1, env.link_center_1, env.link_center_2
     angle_1, angle_2, velocity_1, velocity_2 = state
-    cosine_2, sine_2, sine_12 = jnp.cos(angle_2), jnp.sin(angle_2), jnp.sin(angle_1 + angle_2)
+    (sine_1, _), (sine_2, cosine_2), (sine_12, _) = (sin_cos(a) for a in (angle_1, angle_2, angle_1 + angle_2))
     d1 = m1 * c1**2 + m2 * (l1**2 + c2**2 + 2 * l1 * c2 * cosine_2) + 2 * env.link_inertia
     d2 = m2 * (c2**2 + l1 * c2 * cosine_2) + env.link_inertia
     # The book's cos(angle - pi / 2) is the sine.
     phi2 = m2 * c2 * env.gravity * sine_12
     swing = m2 * l1 * c2 * sine_2
-    pull = (m1 * c1 + m2 * l1) * env.gravity * jnp.sin(angle_1)
+    pull = (m1 * c1 + m2 * l1) * env.gravity * sine_1
     phi1 = pull + phi2 - swing * velocity_2 * (velocity_2 + 2 * velocity_1)
     centrifugal = jnp.where(env.nips_equations, 0.0, swing * velocity_1**2)
     acceleration_2 = (torque + d2 / d1 * phi1 - centrifugal - phi2) / (m2 * c2**2 + env.link_inertia - d2**2 / d1)

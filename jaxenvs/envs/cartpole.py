@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant, greatest, static
 from jaxenvs.core import Environment, Step
+from jaxenvs.trig import sin_cos
 
 LEFT, RIGHT = range(2)
 
@@ -165,7 +166,7 @@ class CartPole(Environment):
 
 def accelerations(env, state, force):
     """Those of cart and pole, m/s^2 and rad/s^2, under a force on the cart (Florian 2007, eq. 24 and 23)."""
-    sine, cosine = jnp.sin(state.angle), jnp.cos(state.angle)
+    sine, cosine = sin_cos(state.angle)
     push = (force + env.pole_moment * state.angular_velocity**2 * sine) / env.total_mass
     # 4/3 is the moment of inertia of a uniform rod about its end, in units of mass times half length squared.
     inertia = env.half_length * (4 / 3 - env.pole_mass * cosine**2 / env.total_mass)

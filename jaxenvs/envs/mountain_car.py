@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant, greatest, least
 from jaxenvs.core import Environment, Step
+from jaxenvs.trig import sin_cos
 
 LEFT, COAST, RIGHT = range(3)
 
@@ -143,7 +144,7 @@ class MountainCar(Environment):
 
 def rolled(env, state, push):
     """The state one step later, under the engine's acceleration and gravity's."""
-    slope = jnp.cos(env.wave_number * state.position)
+    _, slope = sin_cos(env.wave_number * state.position)
     velocity = jnp.clip(state.velocity + push - env.gravity * slope, -env.max_speed, env.max_speed)
     position = jnp.clip(state.position + velocity, env.min_position, env.max_position)
     stopped = (position <= env.min_position) & (velocity < 0)

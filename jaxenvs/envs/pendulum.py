@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant, greatest, static
 from jaxenvs.core import Environment, Step
+from jaxenvs.trig import sin_cos
 
 
 class State(NamedTuple):
@@ -133,7 +134,8 @@ class Pendulum(Environment):
         return after, Step(self.observe(after), -cost, jnp.zeros_like(cost, bool))
 
     def observe(self, state):
-        return jnp.stack([jnp.cos(state.angle), jnp.sin(state.angle), state.velocity], axis=-1)
+        sine, cosine = sin_cos(state.angle)
+        return jnp.stack([cosine, sine, state.velocity], axis=-1)
 
     def render(self, state):
         from jaxenvs.render import pendulum
@@ -144,7 +146,7 @@ class Pendulum(Environment):
 
 def acceleration(env, angle, torque):
     """Of a uniform rod about its end, rad/s^2."""
-    return 3 * env.gravity / (2 * env.length) * jnp.sin(angle) + 3 / (env.mass * env.length**2) * torque
+    return 3 * env.gravity / (2 * env.length) * sin_cos(angle)[0] + 3 / (env.mass * env.length**2) * torque
 
 
 def within_a_turn(angle):
