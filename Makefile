@@ -35,12 +35,13 @@ test-slow: venv  ## run the slow tests (long learning runs)
 	$(PY) -m pytest -n 2 -m slow $(ARGS)
 
 # Each client's pins clash with the others', so each gets an environment of its own under .interop.
-INTEROP := gymnasium sb3 gymnax
+INTEROP := gymnasium sb3 gymnax rllib
 # A CUDA build of PyTorch is several gigabytes: TORCH=torch==2.13.0 or the like asks for one that is at hand.
 TORCH ?= torch
 CLIENTS_gymnasium := $(TORCH) moviepy array-api-compat
 CLIENTS_sb3 := $(TORCH) stable-baselines3
 CLIENTS_gymnax := gymnax rejax
+CLIENTS_rllib := $(TORCH) 'ray[rllib]'
 
 interop: $(INTEROP:%=interop-%)  ## run the clients that others wrote on our environments
 
