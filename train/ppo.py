@@ -23,7 +23,7 @@ import optax
 
 from jaxenvs import make_vec, static
 from jaxenvs.random import fusable
-from train.distributions import Categorical, Normal, num_outputs, to_action
+from train.distributions import choices, distribution_over, num_outputs, to_action
 from train.networks import features, init_mlp, mlp, num_features
 from train.returns import Moments, discounted_sums, gae, init_moments, standardise, update_moments
 
@@ -137,11 +137,10 @@ def init(config, env, key):
     check(config)
     actor_key, critic_key, env_key, age_key, run_key = jax.random.split(fusable(key), 5)
     inputs, outputs = num_features(envs.single_observation_space), num_outputs(envs.single_action_space)
-    discrete = jnp.issubdtype(envs.single_action_space.dtype, jnp.integer)
     params = Params(
         actor=init_mlp(actor_key, (inputs, *config.hidden, outputs), last_scale=0.01),
         critic=init_mlp(critic_key, (inputs, *config.hidden, 1), last_scale=1.0),
-        log_std=jnp.full(0 if discrete else outputs, config.log_std, jnp.float32),
+        log_std=jnp.full(0 if choices(envs.single_action_space) else outputs, config.log_std, jnp.float32),
     )
     env_state, obs = envs.reset(env_key)
     if config.stagger and envs.max_episode_steps is not None:
@@ -248,8 +247,7 @@ def policy(config, env, state, *, greedy=True):
 
 def distribution(action_space, params, x):
     """The policy's distribution at standardised features f32[..., inputs]."""
-    outputs = mlp(params.actor, x)
-    return Normal(outputs, params.log_std) if params.log_std.size else Categorical(outputs)
+    return distribution_over(action_space, mlp(params.actor, x), params.log_std)
 
 
 def scheduled(config, start, final_part, updates):
