@@ -2,13 +2,13 @@
 
 import dataclasses
 import difflib
-import importlib
 import re
 from typing import Any
 
 import gymnasium
 
 from jaxenvs.core import Environment
+from jaxenvs.entries import is_entry, load
 from jaxenvs.envs.acrobot import Acrobot
 from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.five_choices import FiveChoices
@@ -31,7 +31,7 @@ class Spec:
     """What an id stands for."""
 
     id: str
-    #: The class, or where it is: "module:Class", imported at the first use.
+    #: The class, or where it is: "module:Class" or "path.py:Class", loaded at the first use.
     entry_point: type | str
     #: Steps after which an episode is truncated; None is never.
     max_episode_steps: int | None
@@ -40,10 +40,7 @@ class Spec:
 
     def load(self):
         """The environment's class."""
-        if isinstance(self.entry_point, str):
-            module, _, name = self.entry_point.partition(":")
-            return getattr(importlib.import_module(module), name)
-        return self.entry_point
+        return load(self.entry_point) if isinstance(self.entry_point, str) else self.entry_point
 
 
 #: Every registered `Spec`, by id.
@@ -55,7 +52,7 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
 
     Args:
         id: "Name-v0", or "namespace/Name-v0".
-        entry_point: a subclass of `Environment`, or "module:Class".
+        entry_point: a subclass of `Environment`, "module:Class" or "path.py:Class".
         max_episode_steps: the time limit; the class's own by default, None for none.
         constants: constants that differ from the class's defaults.
     Raises:
@@ -82,10 +79,11 @@ def make(id, **constants):
     """The environment that an id stands for.
 
     Args:
-        id: a registered id, such as "HeartPole-v0".
+        id: a registered id, such as "HeartPole-v0", or where a class is: "my_env.py:MyEnv", "module:MyEnv".
         constants: constants that differ from the defaults.
     Raises:
-        ValueError: for an unknown id, with the nearest known ones, or a constant out of range.
+        ValueError: for an unknown id, with the nearest known ones, a class that cannot be loaded, or a constant out
+            of range.
         TypeError: for an unknown constant, or one of the wrong kind.
 
     >>> import jaxenvs
@@ -100,7 +98,7 @@ def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
     """A batch of the environment that an id stands for, with time limit and autoreset.
 
     Args:
-        id: a registered id, an `Environment`, or a `VectorEnv` whose environment and time limit are taken.
+        id: as for `make`, an `Environment`, or a `VectorEnv` whose environment and time limit are taken.
         num_envs: size of the batch, at least 1.
         max_episode_steps: overrides the time limit; None for none.
         constants: as for `make`; an array with an axis of `num_envs` in front gives each member its own.
@@ -127,13 +125,15 @@ def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
 
 
 def spec(id):
-    """The `Spec` of an id.
+    """The `Spec` of an id, or of an entry such as "my_env.py:MyEnv".
 
     Raises:
         ValueError: for an unknown id, with the nearest known ones.
     """
     if id in registry:
         return registry[id]
+    if is_entry(id):
+        return Spec(id, id, _DEFAULT, {})
     near = difflib.get_close_matches(str(id), registry, n=3, cutoff=0.4)
     known = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(sorted(registry))}"
     raise ValueError(f"unknown environment id {id!r}; {known}")

@@ -14,10 +14,12 @@ ROOT = pathlib.Path(__file__).parent.parent
 JAXENVS = [
     {"jaxenvs.core", "jaxenvs.spaces", "jaxenvs.constants", "jaxenvs.random", "jaxenvs.trig", "jaxenvs.render"},
     {"jaxenvs.envs"},
-    {"jaxenvs.vector", "jaxenvs.rollout", "jaxenvs.check"},
+    {"jaxenvs.vector", "jaxenvs.rollout", "jaxenvs.check", "jaxenvs.entries"},
     {"jaxenvs.registry"},
     {"jaxenvs.bridges"},
-    {"jaxenvs", "jaxenvs.__main__"},
+    {"jaxenvs"},
+    {"jaxenvs.starter"},
+    {"jaxenvs.__main__"},
 ]
 TRAIN = [
     {
@@ -32,7 +34,7 @@ TRAIN = [
         "train.curve",
     },
     {"train.ppo", "train.dqn", "train.td3"},
-    {"train.presets", "train.sweep", "train.run", "train.report", "train.__main__", "train"},
+    {"train.presets", "train.sweep", "train.run", "train.report", "train.trial", "train.__main__", "train"},
 ]
 # Floors whose files may read each other.
 OPEN_FLOORS = (JAXENVS[0], JAXENVS[2], TRAIN[0], TRAIN[2])

@@ -39,8 +39,8 @@ def _train(options):
     from train import run
 
     plan = _plan(options)
-    folder = Path(options.out) if options.out else run.free_folder(f"{plan.env.replace('/', '-')}-{plan.algorithm}")
-    print(f"{plan.algorithm} on {plan.env}, {plan.total_steps:,} steps, seed {plan.seed}: {folder}", file=sys.stderr)
+    folder = Path(options.out) if options.out else run.free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
+    print(f"{plan.algorithm} on {plan.name}, {plan.total_steps:,} steps, seed {plan.seed}: {folder}", file=sys.stderr)
     ended = _told(run.begin, plan, folder, quiet=options.quiet)
     return _finish(options, folder, ended)
 
@@ -92,21 +92,26 @@ def _finish(options, folder, ended):
 
 
 def _plan(options):
+    from jaxenvs.entries import absolute, is_entry
     from train import run
+    from train.trial import try_a_step
 
     chosen = preset(options.algorithm, options.env)
     algorithm = ALGORITHMS[options.algorithm]
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(algorithm.Config)}
     config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}
     total = chosen.total_steps if options.total_steps is None else options.total_steps
+    env = _told(absolute, options.env) if is_entry(options.env) else options.env
     plan = run.Plan(
-        algorithm=options.algorithm, env=options.env, constants=dict(options.set),
+        algorithm=options.algorithm, env=env, constants=dict(options.set),
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
         curve_as_trained=chosen.curve_as_trained, config=algorithm.Config(**config), total_steps=total,
         seed=options.seed,
     )  # fmt: skip
-    _told(plan.training_envs)
+    envs = _told(plan.training_envs)
     _told(algorithm.check, plan.config)
+    if is_entry(env):
+        _told(try_a_step, envs, options.env)
     return plan
 
 
@@ -159,7 +164,7 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def _add_training_options(command, algorithm):
-    command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0")
+    command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
     command.add_argument(
         "--total-steps", type=_whole, help="environment steps of the whole run (default: the preset's)"
     )

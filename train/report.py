@@ -25,7 +25,7 @@ def write_curve(plan, folder):
     changed = plan.training if plan.curve_as_trained else {}
     told = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
     path = Path(folder) / "curve.png"
-    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.env}{told}")
+    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{told}")
     return path
 
 

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxenvs
+from jaxenvs.entries import EntryError, class_name
 from train import checkpoint
 from train.evaluate import evaluate, summary
 from train.log import Log, Progress
@@ -32,6 +33,7 @@ class Plan:
     """Everything that decides a run; kept in the run's folder as `config.json`."""
 
     algorithm: str
+    #: A registered id, or where the class is: "/home/me/my_env.py:MyEnv".
     env: str
     #: Constants of the environment that differ from its defaults.
     constants: dict
@@ -43,6 +45,11 @@ class Plan:
     config: Any
     total_steps: int
     seed: int
+
+    @property
+    def name(self):
+        """The environment's name for titles and folders."""
+        return class_name(self.env)
 
     @property
     def steps_per_update(self):
@@ -75,7 +82,10 @@ def begin(plan, folder, *, quiet=False):
     algorithm = ALGORITHMS[plan.algorithm]
     algorithm.check(plan.config)
     if plan.evaluation_envs(1).max_episode_steps is None:
-        raise RunError(f"{plan.env} has no time limit, which its evaluation needs: register it with max_episode_steps")
+        raise RunError(
+            f"{plan.name} has no time limit, which its evaluation needs: give the class, or its registration, "
+            "max_episode_steps"
+        )
     state = jax.jit(algorithm.init)(plan.config, plan.training_envs(), jax.random.key(plan.seed))
     claim(folder)
     write_plan(plan, folder)
@@ -158,6 +168,9 @@ def read(folder):
     try:
         like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), jax.random.key(0))
         return plan, checkpoint.load(Path(folder) / "state.npz", like)
+    except EntryError as error:
+        mend = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
+        raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {mend}") from error
     except (checkpoint.CheckpointError, ValueError, TypeError) as error:
         raise RunError(str(error)) from error
 

@@ -1,0 +1,99 @@
+"""MyEnv: keep a greenhouse warm with a heater of three settings. A starting point: change what you like.
+
+python -m jaxenvs check my_env.py:MyEnv                               what holds, and what to mend
+python -m train ppo --env my_env.py:MyEnv --total-steps 500_000       an agent, its curve and its film
+"""
+
+from typing import NamedTuple
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxenvs
+
+
+class State(NamedTuple):
+    """Everything that changes from step to step: arrays only, no key, no count of the episode's steps."""
+
+    #: f32[], °C, in the greenhouse.
+    temperature: jax.Array
+    #: f32[], °C, outside.
+    outside: jax.Array
+
+
+class MyEnv(jaxenvs.Environment):
+    """A greenhouse on a cold day; its heater costs fuel, and a frost kills the plants.
+
+    Observation f32[2]: how far inside and outside are from the wanted temperature, in units of 10 °C.
+    Action: 0 heater off, 1 half power, 2 full power.
+    Reward: minus the square of the first observation, minus the fuel.
+    End: terminated by frost; truncated after a day.
+    """
+
+    #: After so many steps an episode is cut off. No part of the task's rules: the layers above do it.
+    max_episode_steps = 240
+    #: Frames per second of a film.
+    render_fps = 30
+
+    # The constants: a type, a default, and the values that make sense. `MyEnv(loss=0.8)` changes one.
+    #: Length of a step, hours.
+    dt: float = jaxenvs.constant(0.1, above=0.0, high=1.0)
+    #: Share of the difference to the outside that is lost in an hour.
+    loss: float = jaxenvs.constant(0.5, low=0.0, high=2.0)
+    #: What the heater adds at full power, °C per hour.
+    heater_power: float = jaxenvs.constant(12.0, low=0.0)
+    #: What the plants like, °C.
+    wanted: float = jaxenvs.constant(20.0, low=5.0, high=40.0)
+    #: The outside wanders around this, °C, and so far in an hour.
+    outside_mean: float = 5.0
+    outside_noise: float = jaxenvs.constant(3.0, low=0.0)
+    #: What an hour at full power costs, and what a frost does.
+    fuel_price: float = jaxenvs.constant(1.0, low=0.0)
+    frost_penalty: float = jaxenvs.constant(50.0, low=0.0)
+
+    @property
+    def observation_space(self):
+        return gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+    @property
+    def action_space(self):
+        return gymnasium.spaces.Discrete(3)
+
+    # An episode's start. Everything random is drawn here, as plain uniforms or normals with `shape` in front ...
+    def draw_start(self, key, shape=()):
+        return jax.random.uniform(key, (*shape, 2))
+
+    # ... and is made into a state and its observation here, by the constants alone.
+    def start(self, draws):
+        state = State(temperature=10.0 + 20.0 * draws[0], outside=self.outside_mean + 5.0 * (2.0 * draws[1] - 1.0))
+        return state, self.observe(state)
+
+    # A step, in the same two halves. Draw several things with `a_key, b_key = jax.random.split(key)`.
+    def draw(self, key, shape=()):
+        return jax.random.normal(key, shape)
+
+    # No Python `if` on a traced value: choose with jnp.where. Nothing is changed in place: a new state is returned.
+    def transition(self, state, action, draws):
+        power = action.astype(jnp.float32) / 2.0
+        heating = self.heater_power * power - self.loss * (state.temperature - state.outside)
+        wandering = (self.outside_mean - state.outside) * self.dt / 4.0 + self.outside_noise * self.dt * draws
+        after = State(state.temperature + self.dt * heating, state.outside + wandering)
+        frozen = after.temperature < 0.0
+        discomfort = ((after.temperature - self.wanted) / 10.0) ** 2
+        reward = -discomfort - self.fuel_price * self.dt * power - jnp.where(frozen, self.frost_penalty, 0.0)
+        return after, jaxenvs.Step(self.observe(after), reward, frozen)
+
+    # Numbers near 1 are what networks like.
+    def observe(self, state):
+        return (jnp.stack([state.temperature, state.outside]) - self.wanted) / 10.0
+
+    # Optional: a picture, uint8[height, width, 3], of one state with NumPy numbers. Films are made of these.
+    def render(self, state):
+        picture = np.full((96, 128, 3), 235, np.uint8)
+        height = lambda celsius: int(np.clip(88 - 2 * celsius, 4, 92))  # noqa: E731
+        picture[height(state.outside) :, :40] = (150, 190, 230)
+        picture[height(state.temperature) :, 56:112] = (120, 180, 100)
+        picture[height(self.wanted)] = (200, 60, 40)
+        return picture
