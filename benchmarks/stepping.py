@@ -2,9 +2,11 @@
 
     python -m benchmarks.stepping                       # every id, N = 16384, one device a core
     python -m benchmarks.stepping --ids HeartPole-v0 --sizes 1024 16384 --devices 1
+    python -m benchmarks.stepping --ids CartPole-v1 --sizes 65536 --peers --name stepping_peers
 
 Actions are drawn on the device from ordinary JAX keys; each step draws, moves, resets what ended and keeps the
-statistics of episodes. A run is one `jaxenvs.rollout`; its compilation is timed apart.
+statistics of episodes. A run is one `jaxenvs.rollout`; its compilation is timed apart. `--peers` adds CartPole as
+Gymnasium steps it in NumPy, and as gymnax does where that is installed (`make interop-gymnax` installs it apart).
 """
 
 import argparse
@@ -14,6 +16,7 @@ import jax
 
 import jaxenvs
 from benchmarks.common import save, spread, timed
+from benchmarks.peers.stepping import gymnasium_cartpole, gymnax_cartpole
 
 
 def main():
@@ -26,9 +29,12 @@ def main():
     parser.add_argument("--steps", type=int, default=10_000_000, help="environment steps of a run, roughly")
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--name", default="stepping", help="of the file in benchmarks/results/")
+    parser.add_argument("--peers", action="store_true", help="CartPole by Gymnasium and gymnax, too")
     options = parser.parse_args()
     jax.config.update("jax_num_cpu_devices", options.devices)
     rows = [measure(id, size, options.steps, options.runs) for id in options.ids for size in options.sizes]
+    if options.peers:
+        rows += [row for size in options.sizes for row in measure_peers(size, options.steps, options.runs) if row]
     save(options.name, rows)
 
 
@@ -52,6 +58,15 @@ def measure(id, num_envs, steps, runs):
         f"({rates['min'] / 1e6:.1f} to {rates['max'] / 1e6:.1f})  first call {first:.2f} s"
     )
     return {"id": id, "num_envs": num_envs, "num_steps": num_steps, "first_call_s": first, "steps_per_second": rates}
+
+
+def measure_peers(num_envs, steps, runs):
+    """Rows for those peers that are installed."""
+    rows = [gymnasium_cartpole(num_envs, steps, runs), gymnax_cartpole(num_envs, steps, runs, over_devices)]
+    for row in filter(None, rows):
+        rates = row["steps_per_second"]
+        print(f"{row['id']:32} N={num_envs:7}  {rates['median'] / 1e6:8.1f}M steps/s")
+    return rows
 
 
 def over_devices(tree):
