@@ -17,7 +17,7 @@ from jaxenvs.envs.heartpole_v1 import HeartPoleV1
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
-from jaxenvs.envs.point_intercept import PointIntercept
+from jaxenvs.envs.point_intercept import PointIntercept, PointInterceptContinuous
 from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.registry import make, make_vec, register, registry
@@ -37,6 +37,7 @@ __all__ = [
     "MountainCarContinuous",
     "Pendulum",
     "PointIntercept",
+    "PointInterceptContinuous",
     "RocketLanding",
     "SimpleRocket",
     "Step",

@@ -17,7 +17,7 @@ from jaxenvs.envs.heartpole_v1 import HeartPoleV1
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
-from jaxenvs.envs.point_intercept import PointIntercept
+from jaxenvs.envs.point_intercept import PointIntercept, PointInterceptContinuous
 from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
 from jaxenvs.vector import VectorEnv, constant_axes
@@ -183,8 +183,8 @@ register("MountainCar-v0", MountainCar)
 register("MountainCarContinuous-v0", MountainCarContinuous)
 register("Pendulum-v1", Pendulum)
 register("PointIntercept-v0", PointIntercept)
-register("PointInterceptContinuous-v0", PointIntercept, continuous=True)
-register("PointInterceptContinuousRandom-v0", PointIntercept, continuous=True, random_target=True)
+register("PointInterceptContinuous-v0", PointInterceptContinuous)
+register("PointInterceptContinuousRandom-v0", PointInterceptContinuous, random_target=True)
 register("PointInterceptRandom-v0", PointIntercept, random_target=True)
 register("RocketLanding-v0", RocketLanding)
 register("SimpleRocket-v0", SimpleRocket)

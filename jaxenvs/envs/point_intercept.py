@@ -49,7 +49,7 @@ class PointIntercept(Environment):
     |---|---|---|
     | 0, 1 | where the target is, pixels from the left and from the top | [0, 50] |
 
-    | action i32[2], or f32[2] with `continuous` | | range |
+    | action i32[2] | | range |
     |---|---|---|
     | 0, 1 | where the worker goes; clipped | [0, 50] |
 
@@ -88,8 +88,6 @@ class PointIntercept(Environment):
     random_target: bool = False
     #: Width and height of the picture, pixels.
     resolution: int = static(50, low=1)
-    #: Take places that are no whole numbers.
-    continuous: bool = static(False)
 
     @property
     def observation_space(self):
@@ -97,7 +95,7 @@ class PointIntercept(Environment):
 
     @property
     def action_space(self):
-        return spaces.Box(0, self.resolution, (2,), np.float32 if self.continuous else np.int32)
+        return spaces.Box(0, self.resolution, (2,), np.int32)
 
     def draw_start(self, key, shape=()):
         return StartDraws(*jax.random.uniform(key, (2, *shape)))
@@ -132,6 +130,24 @@ class PointIntercept(Environment):
 
         numbers = {name: value.item() for name, value in jax.device_get(state)._asdict().items()}
         return point_intercept.picture(**numbers, radius=int(self.radius), resolution=self.resolution)
+
+
+class PointInterceptContinuous(PointIntercept):
+    """PointIntercept with places that need not be whole numbers: its action is f32[2], of the same range.
+
+    >>> import jax, jax.numpy as jnp, jaxenvs
+    >>> env = jaxenvs.PointInterceptContinuous()
+    >>> state, obs = env.reset(jax.random.key(0))
+    >>> state, step = env.step(jax.random.key(1), state, jnp.array([42.9, 20.0]))
+    >>> int(state.worker_x), bool(step.terminated)
+    (42, True)
+    """
+
+    keys_to_action = {key: place.astype(np.float32) for key, place in PointIntercept.keys_to_action.items()}  # noqa: RUF012
+
+    @property
+    def action_space(self):
+        return spaces.Box(0.0, self.resolution, (2,), np.float32)
 
 
 def overlaps(env, worker, target):

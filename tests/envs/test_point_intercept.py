@@ -10,13 +10,13 @@ import pytest
 import scipy.stats
 from reference.point_intercept import PointIntercept as Oracle
 
-from jaxenvs import PointIntercept, make
+from jaxenvs import PointIntercept, PointInterceptContinuous, make
 
 # Each constant is changed in at least one set.
 CONSTANTS = {
     "tutorial": {},
     "random": {"random_target": True},
-    "continuous": {"continuous": True, "random_target": True},
+    "continuous": {"random_target": True},
     "small": {"radius": 2, "touch_reward": 5.0, "miss_reward": -0.1, "random_target": True, "resolution": 33},
     "crowded": {"radius": 17, "resolution": 21, "random_target": True},
 }
@@ -40,11 +40,12 @@ PRINTED = {
 @functools.cache
 def both(name):
     """(running bool[STEPS, GAMES], our Step of every step, the oracle's (obs, reward, terminated) of every step)."""
-    env, rng = PointIntercept(**CONSTANTS[name]), np.random.default_rng(0)
+    cls = PointInterceptContinuous if name == "continuous" else PointIntercept
+    env, rng = cls(**CONSTANTS[name]), np.random.default_rng(0)
     draws = env.draw_start(jax.random.key(1), (GAMES,))
     # Half of the games are played near the upper left corner, so that some last longer.
     places = rng.uniform(0, env.resolution, (STEPS, GAMES, 2)) * np.where(np.arange(GAMES) % 2, 1.0, 0.4)[:, None]
-    places = places.astype(np.float32) if env.continuous else np.round(places).astype(np.int32)
+    places = (places if name == "continuous" else np.round(places)).astype(env.action_space.dtype)
 
     def advance(state, place):
         return jax.vmap(env.transition, (0, 0, None))(state, place, ())
@@ -100,7 +101,7 @@ def test_the_fixed_target_is_intercepted_from_20_to_42():
 
 @pytest.mark.parametrize("place", [(20.9, 42.99), (20.0, 25.0)])
 def test_a_place_between_pixels_is_the_pixel_to_its_upper_left(place):
-    env = PointIntercept(continuous=True)
+    env = PointInterceptContinuous()
     state, _ = env.step(jax.random.key(1), env.reset(jax.random.key(0))[0], np.float32(place))
     assert (int(state.worker_x), int(state.worker_y)) == (int(place[0]), int(place[1])) and bool(state.intercepted)
 
@@ -133,10 +134,14 @@ def test_every_random_target_can_be_intercepted_by_aiming_at_it():
 
 
 @pytest.mark.parametrize(
-    ("id", "continuous", "random"),
-    [("", False, False), ("Continuous", True, False), ("Random", False, True), ("ContinuousRandom", True, True)],
+    ("id", "cls", "random"),
+    [
+        ("PointIntercept-v0", PointIntercept, False),
+        ("PointInterceptContinuous-v0", PointInterceptContinuous, False),
+        ("PointInterceptRandom-v0", PointIntercept, True),
+        ("PointInterceptContinuousRandom-v0", PointInterceptContinuous, True),
+    ],
 )
-def test_each_id_has_its_actions_and_targets(id, continuous, random):
-    env = make(f"PointIntercept{id}-v0")
-    assert env == PointIntercept(continuous=continuous, random_target=random)
-    assert env.action_space.dtype == (np.float32 if continuous else np.int32)
+def test_each_id_has_its_actions_and_targets(id, cls, random):
+    assert make(id) == cls(random_target=random)
+    assert make(id).action_space.dtype == (np.int32 if cls is PointIntercept else np.float32)

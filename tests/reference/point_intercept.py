@@ -15,7 +15,6 @@ class PointIntercept:
     miss_reward = -1.0
     random_target = False
     resolution = 50
-    continuous = False
 
     def __init__(self, **constants):
         for name, value in constants.items():
