@@ -8,6 +8,8 @@ import pytest
 gymnax = pytest.importorskip("gymnax")
 rejax = pytest.importorskip("rejax")
 
+from pages import blocks
+
 import jaxenvs
 from jaxenvs.bridges.gymnax import GymnaxEnv, from_gymnax
 from train import ppo
@@ -71,3 +73,8 @@ def test_our_ppo_learns_theirs():
     _, metrics = jax.jit(lambda key: ppo.train(config, env, key, 20))(KEY)
     means = metrics["return_sum"] / metrics["episodes"]
     assert means[-1] > 3 * means[0]
+
+
+@pytest.mark.parametrize("block", blocks("bridges.md", "gymnax"), ids=["ours for them", "theirs for us"])
+def test_the_examples_of_the_page_run(block):
+    exec(compile(block, "bridges.md", "exec"), {})

@@ -1,13 +1,12 @@
 """Ray RLlib on our environments; `make interop` runs this where its library is installed."""
 
 import collections
-import re
-from pathlib import Path
 
 import gymnasium
 import jax
 import numpy as np
 import pytest
+from pages import blocks
 
 ray = pytest.importorskip("ray")
 torch = pytest.importorskip("torch")
@@ -20,7 +19,6 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 import jaxenvs
 from jaxenvs.bridges.gymnasium_vector import GymnasiumVectorEnv
 
-PAGE = Path(__file__).parents[2] / "docs" / "rllib.md"
 VECTOR_LINE = '        gym_env_vectorize_mode="vector_entry_point",\n'
 MODES = "sync", "vector_entry_point"
 LIMIT = 30
@@ -190,9 +188,9 @@ def test_its_ppo_learns_cartpole(mode):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.usefixtures("ray_on_one_core")
 def test_the_page_runs_as_it_stands_and_without_the_line_of_the_batch(mode, capsys):
-    (block,) = re.findall(r"^```python rllib\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = blocks("rllib.md", "rllib")
     assert VECTOR_LINE in block
     example = {}
-    exec(compile(block if mode == MODES[1] else block.replace(VECTOR_LINE, ""), PAGE.name, "exec"), example)
+    exec(compile(block if mode == MODES[1] else block.replace(VECTOR_LINE, ""), "rllib.md", "exec"), example)
     assert example["config"].gym_env_vectorize_mode == mode
     assert np.isfinite(float(capsys.readouterr().out))

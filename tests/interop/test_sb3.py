@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from pages import blocks
 
 pytest.importorskip("stable_baselines3")
 
@@ -96,3 +97,8 @@ def test_its_td3_learns_to_come_near_the_origin():
     model.learn(16_000)
     after, _ = evaluate_policy(model, envs, 64)
     assert after > before + 200
+
+
+@pytest.mark.parametrize("block", blocks("bridges.md", "sb3"), ids=["ours for them", "theirs for us"])
+def test_the_examples_of_the_page_run(block):
+    exec(compile(block, "bridges.md", "exec"), {})
