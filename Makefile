@@ -35,10 +35,10 @@ test-slow: venv  ## run the slow tests (long learning runs)
 	$(PY) -m pytest -n 2 -m slow $(ARGS)
 
 # Each client's pins clash with the others', so each gets an environment of its own under .interop.
-INTEROP := gymnasium sb3 gymnax rllib
+INTEROP := wrappers sb3 gymnax rllib
 # A CUDA build of PyTorch is several gigabytes: TORCH=torch==2.13.0 or the like asks for one that is at hand.
 TORCH ?= torch
-CLIENTS_gymnasium := $(TORCH) moviepy array-api-compat
+CLIENTS_wrappers := $(TORCH) moviepy array-api-compat
 CLIENTS_sb3 := $(TORCH) stable-baselines3
 CLIENTS_gymnax := gymnax rejax
 CLIENTS_rllib := $(TORCH) 'ray[rllib]'
