@@ -25,6 +25,13 @@ class Preset:
 
 
 PRESETS = {
+    ("ppo", "Acrobot-v1"): Preset(
+        total_steps=4_000_000,
+        config={"gamma": 0.995, "entropy_bonus": 0.02, "final_entropy_bonus": 0.0},
+    ),
+    ("ppo", "CartPole-v0"): Preset(),
+    ("ppo", "CartPole-v1"): Preset(),
+    ("ppo", "FiveChoices-v0"): Preset(total_steps=200_000, config={"num_envs": 64, "num_steps": 32}),
     ("ppo", "HeartPole-v0"): Preset(
         total_steps=6_000_000,
         config={
@@ -38,9 +45,47 @@ PRESETS = {
         curve_as_trained=True,
         episodes=16384,
     ),
+    # Deaths are noise to a learner whose reward already holds their risk; without them it explores whole fortnights.
+    ("ppo", "HeartPole-v1"): Preset(
+        total_steps=20_000_000,
+        config={
+            "num_envs": 1024,
+            "num_steps": 64,
+            "gamma": 0.998,
+            "learning_rate": 2e-3,
+            "entropy_bonus": 0.1,
+            "final_entropy_bonus": 0.0,
+            "epochs": 3,
+            "minibatches": 8,
+        },
+        training={"heart_attack_fatality": 0.0},
+        episodes=16384,
+    ),
+    ("ppo", "MountainCar-v0"): Preset(
+        total_steps=8_000_000,
+        config={
+            "num_envs": 1024,
+            "num_steps": 64,
+            "gamma": 0.998,
+            "lambda_": 0.98,
+            "entropy_bonus": 0.05,
+            "final_entropy_bonus": 0.0,
+            "minibatches": 16,
+        },
+    ),
+    ("ppo", "MountainCarContinuous-v0"): Preset(total_steps=5_000_000, config={"gamma": 0.999}),
+    ("ppo", "Pendulum-v1"): Preset(total_steps=5_000_000, config={"gamma": 0.97, "lambda_": 0.9}),
+    ("ppo", "PointIntercept-v0"): Preset(),
+    ("ppo", "PointInterceptContinuous-v0"): Preset(),
+    ("ppo", "PointInterceptContinuousRandom-v0"): Preset(total_steps=2_000_000),
+    ("ppo", "PointInterceptRandom-v0"): Preset(total_steps=2_000_000),
+    ("ppo", "RocketLanding-v0"): Preset(
+        total_steps=10_000_000,
+        config={"gamma": 0.995, "learning_rate": 5e-4, "log_std": -0.7},
+    ),
     ("ppo", "SimpleRocket-v0"): Preset(
         total_steps=32_000_000,
-        config={"gamma": 0.995, "learning_rate": 5e-4, "log_std": -0.7},
+        config={"gamma": 0.998, "lambda_": 0.99, "learning_rate": 3e-4, "log_std": -0.7, "epochs": 8},
         episodes=4096,
     ),
 }
