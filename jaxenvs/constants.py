@@ -33,8 +33,7 @@ def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
         ...
     ValueError: Fall: gravity must be above 0.0, got -1.0
     """
-    limits = {"low": low, "high": high, "above": above, "below": below}
-    return dataclasses.field(default=default, metadata={"limits": limits})
+    return dataclasses.field(default=default, metadata={"limits": _limits(low, high, above, below)})
 
 
 def static(default, *, low=None, high=None, above=None, below=None) -> Any:
@@ -46,8 +45,17 @@ def static(default, *, low=None, high=None, above=None, below=None) -> Any:
     >>> class Chain(jaxenvs.Environment):
     ...     length: int = jaxenvs.static(5)
     """
-    limits = {"low": low, "high": high, "above": above, "below": below}
+    limits = _limits(low, high, above, below)
     return dataclasses.field(default=default, metadata={"static": True, "limits": limits})
+
+
+def _limits(low, high, above, below):
+    limits = {"low": low, "high": high, "above": above, "below": below}
+    least = [limit for limit in (low, above) if limit is not None]
+    most = [limit for limit in (high, below) if limit is not None]
+    if least and most and max(least) > min(most):
+        raise ValueError(f"no constant can be {describe(limits)}: change the limits")
+    return limits
 
 
 def is_static(field):
@@ -67,11 +75,15 @@ def checked(cls, given):
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     for name in given:
         if name not in fields:
-            raise TypeError(_unknown(cls.__name__, name, list(fields)))
+            raise TypeError(_unknown(cls, name, list(fields)))
     return {name: _checked_field(cls.__name__, fields[name], value) for name, value in given.items()}
 
 
-def _unknown(owner, name, names):
+def _unknown(cls, name, names):
+    owner, value = cls.__name__, getattr(cls, name, None)
+    if isinstance(value, bool | int | float):
+        kind = type(value).__name__
+        return f"{owner}: {name} is no constant, since it is written without a type: write {name}: {kind} = {value}"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{owner} has no constant {name!r}.{hint} It has: {', '.join(names) or 'none'}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
+from jaxenvs.definition import check_definition
 from jaxenvs.random import as_key, fusable
 
 
@@ -61,6 +62,7 @@ class Environment:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        check_definition(cls, Environment, _METHODS)
         dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
         cls.__init__ = _init
         for name in _METHODS.keys() & vars(cls).keys():

@@ -10,7 +10,10 @@ import pytest
 
 import jaxenvs
 from jaxenvs.__main__ import main
+from jaxenvs.check import _RULES as RULES
 from jaxenvs.check import rules
+from jaxenvs.check.probe import Probe
+from jaxenvs.check.rules import examine
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,9 +28,8 @@ def folder(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-@pytest.mark.parametrize(("options", "kind"), [((), "discrete"), (("--continuous",), "continuous")])
-def test_what_new_writes_keeps_the_contract(options, kind, capsys):
-    assert main(["new", "my_env.py", *options]) == 0
+def test_what_new_writes_keeps_the_contract(capsys):
+    assert main(["new", "my_env.py"]) == 0
     assert "python -m jaxenvs check my_env.py:MyEnv" in capsys.readouterr().out
     with jax.numpy_dtype_promotion("standard"):
         assert main(["check", "my_env.py:MyEnv"]) == 0
@@ -35,8 +37,15 @@ def test_what_new_writes_keeps_the_contract(options, kind, capsys):
     assert all(f"ok    {name}" in table for name in set(rules()) - {"describe"})
     assert "-     describe" in table
     assert "MyEnv(): keeps the whole contract" in table
-    space = jaxenvs.make("my_env.py:MyEnv").action_space
-    assert isinstance(space, gymnasium.spaces.Discrete if kind == "discrete" else gymnasium.spaces.Box)
+    assert isinstance(jaxenvs.make("my_env.py:MyEnv").action_space, gymnasium.spaces.Discrete)
+
+
+def test_the_continuous_one_keeps_the_forms_of_the_contract():
+    assert main(["new", "my_env.py", "--continuous"]) == 0
+    env = jaxenvs.make("my_env.py:MyEnv")
+    names = [rule.name for rule in RULES]
+    assert examine(RULES[: names.index("terminated") + 1], Probe(env)).ok
+    assert isinstance(env.action_space, gymnasium.spaces.Box)
 
 
 def test_new_names_the_class_and_the_file(folder):

@@ -12,7 +12,15 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # Modules of one floor, from the ground up; a name stands for the file or for everything in the package.
 JAXENVS = [
-    {"jaxenvs.core", "jaxenvs.spaces", "jaxenvs.constants", "jaxenvs.random", "jaxenvs.trig", "jaxenvs.render"},
+    {
+        "jaxenvs.core",
+        "jaxenvs.spaces",
+        "jaxenvs.constants",
+        "jaxenvs.definition",
+        "jaxenvs.random",
+        "jaxenvs.trig",
+        "jaxenvs.render",
+    },
     {"jaxenvs.envs"},
     {"jaxenvs.vector", "jaxenvs.rollout", "jaxenvs.check", "jaxenvs.entries"},
     {"jaxenvs.registry"},

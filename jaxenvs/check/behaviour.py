@@ -7,7 +7,7 @@ import numpy as np
 from jaxenvs import spaces
 from jaxenvs.check.blame import explain
 from jaxenvs.check.rules import NotApplicable, rule
-from jaxenvs.check.trees import differences, labelled, number, on_host
+from jaxenvs.check.trees import differences, kind, labelled, named_leaves, number, on_host
 from jaxenvs.check.wander import NUM_STEPS
 from jaxenvs.vector import VectorEnv
 
@@ -112,7 +112,7 @@ def _out_of_range(space, low, high, name):
         yield found, expected, "clip the observation, end the episode in time, or widen the space (np.inf for no bound)"
 
 
-@rule("finite", "states, observations and rewards are finite over 1000 random steps", ["vector-runs"])
+@rule("finite", "all numbers are finite, and no count of the state runs over, in 1000 random steps", ["vector-runs"])
 def finite(probe):
     _, seen = probe.wandered
     mend = "bound what can grow; guard divisions, roots and logarithms, such as x / jnp.maximum(y, 1e-6)"
@@ -120,6 +120,17 @@ def finite(probe):
     for step, name in bad[:_MOST]:
         when = f"after {step} random steps" if step else "after reset"
         yield f"{name} is NaN or infinite {when}", "finite numbers", mend
+    yield from _run_over(probe, on_host(seen))
+
+
+def _run_over(probe, seen):
+    """A short integer that always grows by one number, but for the fall back by its whole range."""
+    for name, leaf in named_leaves(probe.state, "state"):
+        if name in seen.least_change:
+            least, greatest = seen.least_change[name].min(), seen.greatest_change[name].max()
+            if greatest - least == 2 ** (8 * leaf.dtype.itemsize):
+                found = f"{name}, {kind(leaf)}, runs over: steps change it by {greatest} and by {least}"
+                yield found, "a count that fits", "count in int32: jnp.int32(0) in reset, and x + 1 in step"
 
 
 @rule("neighbours", "what one member of a batch does leaves the others as they are, to the last bit", ["vector-runs"])

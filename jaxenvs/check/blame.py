@@ -1,104 +1,16 @@
 """From an exception inside an author's code to the line that raised it, what is wrong there, and the mend."""
 
-import dataclasses
 import inspect
 import linecache
 import os
-import re
 import sys
 import traceback
-from typing import Any, NamedTuple
 
-import jax
-
+from jaxenvs.check.mistakes import fitting
+from jaxenvs.check.names import explain_name
 from jaxenvs.core import Environment
 
-_GENERAL = "mend this line, or what it is given"
 _ELSEWHERE = "no line of the class raised it: look at what its methods return, and at what they are given"
-_STATIC = "what decides a size, a loop or a branch in Python is declared static(...)"
-
-
-class Mistake(NamedTuple):
-    """A kind of exception that authors meet, in plain words."""
-
-    #: The exception's type.
-    kind: Any
-    #: A pattern that its message holds.
-    message: str
-    #: A pattern that the author's line holds.
-    line: str
-    found: str
-    mend: str
-
-
-# The first that fits is taken.
-_MISTAKES = (
-    Mistake(
-        jax.errors.TracerBoolConversionError, "", "",
-        "Python takes the truth of a traced value (if, while, and, or, not, bool, min, max)",
-        f"choose with jnp.where(condition, a, b); join conditions with &, | and ~; {_STATIC}",
-    ),
-    Mistake(
-        jax.errors.TracerArrayConversionError, "", r"random\.",
-        "NumPy's random numbers are given a traced value",
-        "draw with jax.random from the method's key, a new key for each draw: a_key, b_key = jax.random.split(key)",
-    ),
-    Mistake(
-        jax.errors.TracerArrayConversionError, "", "",
-        "NumPy is applied to a traced value",
-        "use jax.numpy (jnp) in place of numpy (np) on this line",
-    ),
-    Mistake(
-        jax.errors.NonConcreteBooleanIndexError, "", "",
-        "an array is indexed with a traced mask, so the size of the result is unknown",
-        "keep the shape and choose with jnp.where(mask, a, b)",
-    ),
-    Mistake(
-        jax.errors.UnexpectedTracerError, "", "",
-        "a traced value of an earlier call is used again",
-        "keep nothing between calls, in globals, attributes or caches: what has to last goes into the returned state",
-    ),
-    Mistake(
-        jax.errors.TracerIntegerConversionError | jax.errors.ConcretizationTypeError, "", "",
-        "Python needs the number that a traced value stands for (int, float, range, an index of a list)",
-        f"keep it an array: x.astype(...), jnp.take(array, index), jnp.arange; {_STATIC}",
-    ),
-    Mistake(
-        TypeError, "Shapes must be 1D sequences|shape.* must .*concrete", "",
-        "the size of an array comes from a traced value",
-        f"sizes cannot change from call to call: {_STATIC}",
-    ),
-    Mistake(
-        dataclasses.FrozenInstanceError, "", "",
-        "the environment is assigned to; it holds constants only",
-        "put what changes over time into the state that step returns; env.replace(name=value) changes a constant",
-    ),
-    Mistake(
-        AttributeError, "can't set attribute|is read-only|no setter", "",
-        "a field is assigned to in place",
-        "return a new state: state._replace(name=value)",
-    ),
-    Mistake(
-        TypeError, "item assignment|arrays are immutable", "",
-        "an array or a tuple is changed in place",
-        "make a new one: array = array.at[index].set(value), or state._replace(name=value)",
-    ),
-    Mistake(
-        TypeError, "not a valid JAX type|not a valid JAX array type", "",
-        "something other than numbers and arrays is returned or given to JAX",
-        "return NamedTuples, tuples or dicts of numbers and arrays only",
-    ),
-    Mistake(
-        AttributeError, "has no attribute", r"self\.",
-        "the environment lacks an attribute",
-        "declare it in the class as a constant with a type and a default, such as gravity: float = 9.8",
-    ),
-    Mistake(
-        AttributeError, "random|PRNG|has no attribute", r"np\.random|random\.",
-        "a random generator other than JAX's is used",
-        "draw with jax.random from the method's key",
-    ),
-)  # fmt: skip
 
 
 def explain(error, files):
@@ -121,10 +33,7 @@ def explain(error, files):
 
 
 def _fitting(error, line):
-    for mistake in _MISTAKES:
-        if isinstance(error, mistake.kind) and re.search(mistake.message, str(error)) and re.search(mistake.line, line):
-            return mistake.found, mistake.mend
-    return "", _GENERAL
+    return explain_name(error) or fitting(error, line)
 
 
 def _last_frame(error, files):

@@ -70,9 +70,17 @@ def _rows(drawn, name):
             found = f"{path} has {distinct} different rows of {rows} in one batch, {usual} in single draws"
             yield found, expected, mend
             continue
+        if 2 * usual < distinct:
+            mend = "draw it from the key with jax.random, whatever `shape` is; np.random draws once, while JAX traces"
+            found = f"{path} has {usual} different rows of {rows} in single draws, {distinct} in one batch"
+            yield found, expected, mend
+            continue
         means, variances = zip(*((leaf.mean(dtype=np.float64), leaf.var(dtype=np.float64)) for leaf in (many, ones)))
         if abs(means[0] - means[1]) > 6 * np.sqrt(sum(variances) / many.size) + 1e-6:
-            mend = "draw from the same distribution whatever `shape` is"
+            mend = (
+                "draw from the same distribution whatever `shape` is, and only with jax.random: np.random and random "
+                "draw once, while JAX traces"
+            )
             yield f"{path} has the mean {means[0]:.3g} in one batch, {means[1]:.3g} in single draws", expected, mend
 
 

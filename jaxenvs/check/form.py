@@ -64,6 +64,10 @@ def constants(probe):
         violation = _static_field(value) if is_static(field) else _constant(field, value)
         if violation:
             yield f"{field.name} {violation[0]}", *violation[1:]
+    if type(probe.env).__eq__ is not Environment.__eq__:
+        found = "the class has another __eq__ than its base, from @dataclass or its own"
+        expected = "the comparison of jaxenvs.Environment, which knows constants that are arrays"
+        yield found, expected, "leave out @dataclass and __eq__: a subclass is a frozen dataclass as it is"
     if hasattr(type(probe.env), "__post_init__"):
         yield (
             "the class defines __post_init__, which is never called",
@@ -149,7 +153,9 @@ def spaces_(probe):
             yield f"the class does not define {name}", kinds, f"write @property, def {name}(self): return ..."
             continue
         space = getattr(probe.env, name)
-        if callable(space) and not isinstance(space, gymnasium.Space):
+        if isinstance(space, type):
+            yield f"{name} is the class {space.__name__} itself", kinds, f"make one: {space.__name__}(...)"
+        elif callable(space) and not isinstance(space, gymnasium.Space):
             yield f"{name} is a method", kinds, "write @property above it"
         elif not isinstance(space, gymnasium.Space):
             yield f"{name} is {space!r:.60}, of the type {type(space).__name__}", kinds, "return such a space from it"

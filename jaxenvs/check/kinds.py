@@ -36,7 +36,7 @@ def state_types(probe):
         changes = _changes_with_array_constants(probe)
     for name, before, after in changes:
         found = f"{name} is {before} after reset, {after} after step"
-        strong = before.removeprefix("weakly typed ")
+        strong = (after if before.startswith("weakly typed") else before).removeprefix("weakly typed ")
         yield found, f"the same after both: {strong}", _mend(before, after)
 
 
@@ -59,10 +59,15 @@ def _mend(before, after):
             f"a Python number is weakly typed: make it an array of a stated dtype, jnp.{dtype}(x) or "
             f"jnp.zeros((), jnp.{dtype}), in both methods"
         )
+    if before.startswith("weakly typed") and "[" in after:
+        return f"start with an array of the dtype that step returns: jnp.{after.split('[')[0]}(x)"
     if before.split("[")[0] != after.split("[")[0] and "[" in before and "[" in after:
         dtype = before.removeprefix("weakly typed ").split("[")[0]
         return f"convert in step: x.astype(jnp.{dtype}), or start with the dtype that step returns"
-    return "build the same structure with the same shapes in both; a NamedTuple and state._replace(...) keep it"
+    return (
+        "return the next state first, built with the same structure and the same shapes in both; a NamedTuple and "
+        "state._replace(...) keep them"
+    )
 
 
 @rule("observation-types", "observations have the structure, shape and dtype that observation_space declares",
@@ -72,6 +77,7 @@ def observation_types(probe):
     misfits = [*_misfits(space, reset_obs, "reset: obs"), *_misfits(space, step_obs, "step: obs")]
     for name, found, expected in misfits:
         mend = "make the observation so, with jnp.asarray(..., dtype) and jnp.stack, or declare the space as it is"
+        mend = "end the method that makes the observation with return" if found == "None" else mend
         yield f"{name} is {found}", f"{expected}, as observation_space declares", mend
     if not misfits:
         for name, before, after in type_changes(reset_obs, step_obs, "obs"):

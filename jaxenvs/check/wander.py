@@ -25,6 +25,9 @@ class Seen(NamedTuple):
     #: i32, by name of each float array of state, observation and reward: the step in which it was first not finite,
     #: 0 for the reset, NUM_STEPS + 1 for never.
     first_bad: dict[str, jax.Array]
+    #: i32, by name of each 8 or 16 bit integer of the state: the least and the greatest change within an episode.
+    least_change: dict[str, jax.Array]
+    greatest_change: dict[str, jax.Array]
 
 
 def wander(probe, *, disturbed=False):
@@ -56,18 +59,24 @@ def _held(actions):
 @jax.jit
 def _wander(envs, state, obs, keys, actions):
     never = jax.tree.map(lambda _: jnp.full(NUM_ENVS, NUM_STEPS + 1, jnp.int32), _floats(state.env_state, obs, None))
-    seen = Seen(obs, obs, _note(never, _floats(state.env_state, obs, None), 0))
+    still = {name: jnp.zeros(leaf.shape, jnp.int32) for name, leaf in _short_integers(state.env_state).items()}
+    seen = Seen(obs, obs, _note(never, _floats(state.env_state, obs, None), 0), still, still)
 
     def advance(carry, taken):
-        state, seen = carry
+        before, seen = carry
         index, key, action = taken
-        state, step = envs.step(key, state, action)
+        state, step = envs.step(key, before, action)
         low = jax.tree.map(lambda low, *new: jnp.minimum(low, jnp.minimum(*new)), seen.low, step.obs, step.final_obs)
         high = jax.tree.map(
             lambda high, *new: jnp.maximum(high, jnp.maximum(*new)), seen.high, step.obs, step.final_obs
         )
         bad = _note(seen.first_bad, _floats(state.env_state, step.final_obs, step.reward), index)
-        return (state, Seen(low, high, bad)), None
+        change = _changes(before.env_state, state.env_state, step.terminated | step.truncated)
+        least, greatest = (
+            jax.tree.map(pick, so_far, change)
+            for pick, so_far in ((jnp.minimum, seen.least_change), (jnp.maximum, seen.greatest_change))
+        )
+        return (state, Seen(low, high, bad, least, greatest)), None
 
     steps = jnp.arange(1, NUM_STEPS + 1, dtype=jnp.int32)
     return jax.lax.scan(advance, (state, seen), (steps, keys, actions))[0]
@@ -86,3 +95,21 @@ def _note(first_bad, arrays, index):
         return jnp.where(finite, first, jnp.minimum(first, index))
 
     return {name: earliest(first, arrays[name]) for name, first in first_bad.items()}
+
+
+def _short_integers(state):
+    return {
+        name: leaf
+        for name, leaf in named_leaves(state, "state")
+        if jnp.issubdtype(leaf.dtype, jnp.integer) and leaf.dtype.itemsize <= 2
+    }
+
+
+def _changes(before, after, done):
+    """The change of each short integer; none where an episode ended."""
+
+    def change(old, new):
+        moved = new.astype(jnp.int32) - old.astype(jnp.int32)
+        return jnp.where(done.reshape(NUM_ENVS, *[1] * (moved.ndim - 1)), 0, moved)
+
+    return jax.tree.map(change, _short_integers(before), _short_integers(after))
