@@ -258,3 +258,29 @@ def test_a_registered_environment_of_ones_own_is_a_gymnasium_one():
     env = gymnasium.make("jaxenvs/Whole-v3")
     assert len(episode(env, 0)) == 6
     assert_same(episode(env, 4), episode(env, 4))
+
+
+@pytest.mark.parametrize("device", ["cpu", jax.devices("cpu")[0]], ids=["name", "device"])
+def test_it_runs_where_it_is_told(device):
+    env = gymnasium.make("jaxenvs/SimpleRocket-v0", device=device).unwrapped
+    env.reset(seed=0)
+    assert env._program.step(np.zeros(env._program.words, np.uint32)).devices() == {jax.devices("cpu")[0]}
+
+
+def test_a_device_that_is_not_there_is_refused_by_name():
+    with pytest.raises(RuntimeError, match="tpu"):
+        gymnasium.make("jaxenvs/SimpleRocket-v0", device="tpu")
+
+
+def test_one_environment_stays_on_the_first_cpu_where_there_are_more():
+    code = """
+import jax; jax.config.update("jax_num_cpu_devices", 2)
+import gymnasium, jaxenvs, jax.numpy as jnp
+with jax.default_device(jax.devices()[1]):
+    assert jnp.zeros(1).devices() == {jax.devices()[1]}
+    env = gymnasium.make("jaxenvs/SimpleRocket-v0").unwrapped
+    env.reset(seed=0)
+    print(env._program.start(env._next_start()).devices() == {jax.devices()[0]})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
