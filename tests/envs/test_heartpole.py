@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from reference.closeness import assert_close
 from reference.heartpole import OBSERVED, sigmoid
 from reference.heartpole import HeartPole as Oracle
 
@@ -156,12 +157,6 @@ def weight(function, x, size):
 def before(x):
     """The same quantity one step earlier, 0 at first."""
     return np.concatenate([np.zeros_like(x[:1]), x[:-1]])
-
-
-def assert_close(ours, theirs, sizes):
-    excess = np.abs(ours - theirs) - 1e-5 * sizes
-    worst = np.unravel_index(np.argmax(excess), excess.shape)
-    assert excess[worst] <= 0, f"at {worst}: {ours[worst]} against {theirs[worst]}, relative to {sizes[worst]}"
 
 
 def test_every_constant_is_changed_somewhere():

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from reference.closeness import assert_close
 from reference.heartpole import HeartPole as OracleV0
 from reference.heartpole import sigmoid
 from reference.heartpole_v1 import HeartPoleV1 as Oracle
@@ -153,12 +154,6 @@ def reward_size(oracle, alertness, reward):
 @pytest.fixture(params=CONSTANTS, scope="module")
 def run(request):
     return both(request.param)
-
-
-def assert_close(ours, theirs, sizes):
-    excess = np.abs(ours - theirs) - 1e-5 * sizes
-    worst = np.unravel_index(np.argmax(excess), excess.shape)
-    assert excess[worst] <= 0, f"at {worst}: {ours[worst]} against {theirs[worst]}, relative to {sizes[worst]}"
 
 
 def test_every_constant_is_changed_somewhere():

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from reference.closeness import assert_close
 from reference.rocket_landing import CRASHED, FLYING, LANDED, LOST, controller
 from reference.rocket_landing import RocketLanding as Oracle
 
@@ -170,12 +171,6 @@ def sizes(name):
 def highest(x, least):
     """The highest so far, and `least` at least."""
     return np.maximum.accumulate(np.maximum(x, least))
-
-
-def assert_close(ours, theirs, sizes):
-    excess = np.abs(ours - theirs) - 1e-5 * sizes
-    worst = np.unravel_index(np.argmax(excess), excess.shape)
-    assert excess[worst] <= 0, f"at {worst}: {ours[worst]} against {theirs[worst]}, relative to {sizes[worst]}"
 
 
 def test_every_constant_is_changed_somewhere():
