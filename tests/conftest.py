@@ -23,3 +23,11 @@ def strict_jax(request):
     dtypes, ranks = "standard" if found or mixed else "strict", "allow" if found else "raise"
     with jax.numpy_dtype_promotion(dtypes), jax.numpy_rank_promotion(ranks):
         yield
+
+
+@pytest.fixture
+def quick_compiles():
+    """XLA compiles faster, to slower programs: for tests that compile much and run little."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_what_new_writes_keeps_the_contract(capsys):
+def test_what_new_writes_keeps_the_contract(capsys, quick_compiles):
     assert main(["new", "my_env.py"]) == 0
     assert "python -m jaxenvs check my_env.py:MyEnv" in capsys.readouterr().out
     with jax.numpy_dtype_promotion("standard"):

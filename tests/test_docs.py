@@ -1,4 +1,4 @@
-"""Every example in the documentation runs: the docstrings', and the README's and docs' Python blocks."""
+"""Every example in the documentation runs: the docstrings', the README's blocks, and the pages of docs as a whole."""
 
 import contextlib
 import doctest
@@ -6,12 +6,14 @@ import importlib
 import io
 import pkgutil
 import re
+import shlex
 import sys
 import types
 from pathlib import Path
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 import jaxenvs
 import train
@@ -19,6 +21,10 @@ import train
 ROOT = Path(__file__).parent.parent
 # Their libraries are not in the lock: `make interop` runs these.
 FOREIGN = {"jaxenvs.bridges.gymnax", "jaxenvs.bridges.sb3"}
+PAGE_BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Added to commands of a page that train, so that they take a moment.
+TINY = "--total-steps 128 --num-envs 8 --num-steps 16 --epochs 1 --minibatches 2 --hidden 8 --episodes 2 --film-steps 2"
+SHORT = {"ppo": f"{TINY} --quiet", "resume": "--episodes 2 --film-steps 0 --quiet", "evaluate": "--episodes 2"}
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -31,7 +37,7 @@ def modules():
 
 
 def pages():
-    return sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+    return sorted(path.name for path in ROOT.glob("*.md"))
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +65,48 @@ def test_python_blocks_run(page, monkeypatch):
             exec(compile(block, page, "exec"), vars(example))
         expected = re.findall(r"print\(.*?\) +# (\(.*\))", block)
         assert [line for line in expected if line.split(":")[0].strip() not in printed.getvalue()] == []
+
+
+@pytest.fixture
+def compiled_once(tmp_path_factory):
+    """Programs that commands of one page have in common are compiled once."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys, quick_compiles, compiled_once):
+    """In an empty folder: Python blocks in one namespace, those that begin with a file's name as that file."""
+    namespace = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", namespace)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for kind, block in PAGE_BLOCK.findall((ROOT / "docs" / page).read_text()):
+        if kind == "console":
+            assert [line for line in block.splitlines() if line.startswith("$ ") and run(line[2:]) != 0] == []
+        elif file := re.match(r"# (\w+\.py)\n", block):
+            Path(file[1]).write_text(block)
+        else:
+            capsys.readouterr()
+            exec(compile(block, page, "exec"), vars(namespace))
+            expected = re.findall(r"print\(.*\) +# (\(.*\))", block)
+            printed = capsys.readouterr().out.splitlines()
+            assert [line for line in expected if line not in printed] == []
+
+
+def run(command):
+    """The exit status of a command of a page, run in this process, which has JAX already; 0 for other programs."""
+    if not command.startswith(("python -m jaxenvs ", "python -m train ")):
+        return 0
+    package, name, *rest = shlex.split(command, comments=True)[2:]
+    extra = SHORT.get(name, "").split() if package == "train" else []
+    if (package, name) == ("jaxenvs", "new"):
+        Path(rest[0]).unlink(missing_ok=True)
+    return importlib.import_module(f"{package}.__main__").main([name, *rest, *extra])
 
 
 def test_readme_shows_the_two_commands_that_the_makefile_has():

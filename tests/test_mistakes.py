@@ -32,7 +32,7 @@ def my_env(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def as_an_author_has_it():
+def as_an_author_has_it(quick_compiles):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
 

@@ -1,12 +1,14 @@
 """Training an environment of one's own, named by its file."""
 
 import json
+import sys
 
+import jax
 import pytest
 
 from jaxenvs.__main__ import main as jaxenvs_main
-from train.__main__ import main
-from train.run import Plan
+from train import checkpoint, ppo, run
+from train.__main__ import _parser, _plan, main
 
 TINY = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8"]
 TINY += ["--total-steps", "128", "--film-steps", "2", "--episodes", "3", "--quiet"]
@@ -16,27 +18,37 @@ TINY += ["--total-steps", "128", "--film-steps", "2", "--episodes", "3", "--quie
 def folder(tmp_path, monkeypatch):
     """A current folder with my_env.py in it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     assert jaxenvs_main(["new", "my_env.py"]) == 0
     return tmp_path
 
 
-def test_a_file_is_trained_evaluated_and_resumed_from_anywhere(folder, monkeypatch, capsys):
-    assert main(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]) == 0
-    run = folder / "runs" / "MyEnv-ppo-1"
-    assert {"state.npz", "config.json", "film.gif", "curve.png"} <= {path.name for path in run.iterdir()}
-    stored = json.loads((run / "config.json").read_text())
-    assert (stored["env"], stored["constants"]) == (f"{(folder / 'my_env.py').resolve()}:MyEnv", {"loss": 0.4})
+@pytest.fixture
+def begun(folder):
+    """The folder of a run on my_env.py that has not learned anything yet."""
+    plan = _plan(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
+    path = folder / "runs" / "mine"
+    run.claim(path)
+    run.write_plan(plan, path)
+    checkpoint.save(path / "state.npz", jax.jit(ppo.init)(plan.config, plan.training_envs(), jax.random.key(0)))
+    return path
 
+
+def test_a_run_finds_its_file_from_anywhere(begun, folder, monkeypatch):
+    stored = json.loads((begun / "config.json").read_text())
+    assert (stored["env"], stored["constants"]) == (f"{(folder / 'my_env.py').resolve()}:MyEnv", {"loss": 0.4})
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
-    capsys.readouterr()
-    assert main(["evaluate", str(run), "--episodes", "3", "--set", "loss=0.3"]) == 0
-    assert json.loads(capsys.readouterr().out)["episodes"] == 3
-    assert main(["resume", str(run), "--episodes", "3", "--film-steps", "0", "--quiet"]) == 0
+    plan, _ = run.read(begun)
+    assert plan.training_envs().env.loss == 0.4  # pyright: ignore[reportAttributeAccessIssue]
+    assert plan.name == "MyEnv"
 
+
+@pytest.mark.parametrize("command", ["evaluate", "resume"])
+def test_a_run_says_that_its_file_is_gone(command, begun, folder, capsys):
     (folder / "my_env.py").rename(folder / "moved.py")
     capsys.readouterr()
-    assert main(["evaluate", str(run)]) == 1
+    assert main([command, str(begun)]) == 1
     told = capsys.readouterr().err
     assert "was trained on an environment that cannot be loaded" in told
     assert "my_env.py: no such file; put it back, or write its new place" in told
@@ -63,11 +75,3 @@ def test_a_mistake_in_the_file_is_one_line(old, new, message, folder, capsys):
     told = capsys.readouterr().err.splitlines()
     assert message in told[-1]
     assert not (folder / "runs").exists()
-
-
-def test_a_plans_name_is_short():
-    plan = Plan(
-        algorithm="ppo", env="/home/someone/my_env.py:MyEnv", constants={}, training={}, curve_as_trained=False,
-        config=None, total_steps=1, seed=0,
-    )  # fmt: skip
-    assert plan.name == "MyEnv"
