@@ -29,8 +29,8 @@ PRESETS = {
         total_steps=4_000_000,
         config={"gamma": 0.995, "entropy_bonus": 0.02, "final_entropy_bonus": 0.0},
     ),
-    ("ppo", "CartPole-v0"): Preset(),
-    ("ppo", "CartPole-v1"): Preset(),
+    ("ppo", "CartPole-v0"): Preset(total_steps=2_000_000),
+    ("ppo", "CartPole-v1"): Preset(total_steps=2_000_000),
     ("ppo", "FiveChoices-v0"): Preset(total_steps=200_000, config={"num_envs": 64, "num_steps": 32}),
     ("ppo", "HeartPole-v0"): Preset(
         total_steps=6_000_000,

@@ -68,6 +68,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         self.single_action_space = self.envs.single_action_space
         self.observation_space = self.envs.observation_space
         self.action_space = self.envs.action_space
+        self._check_actions = functools.partial(_checked_actions, self.single_action_space, self.action_space)
         self.render_mode = _checked_mode(self.envs.env, render_mode)
         self.metadata = {
             "autoreset_mode": self.autoreset_mode,
@@ -111,7 +112,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
             raise ResetNeeded("step() needs a reset() first")
         if self.autoreset_mode is AutoresetMode.DISABLED and (over := np.asarray(self._carry.over)).any():
             raise ResetNeeded(f"environment {int(over.argmax())} has ended: reset it, with reset_mask, before step()")
-        actions = _checked_actions(self.envs, self.action_space, actions)
+        actions = self._check_actions(actions)
         self._carry, out, final_obs = _advance(self.envs, self.autoreset_mode, self._carry, actions)
         reward, terminated, truncated = (self._export(x) for x in out)
         info = {}
@@ -220,7 +221,7 @@ def _final_objects(final_obs, done):
     return {"final_obs": observations, "_final_obs": done, "final_info": {}, "_final_info": done.copy()}
 
 
-def _checked_actions(envs, space, actions):
+def _checked_actions(single_space, space, actions):
     if isinstance(actions, jax.Array):
         return actions
     if hasattr(actions, "__dlpack__") and not isinstance(actions, np.ndarray):
@@ -235,11 +236,11 @@ def _checked_actions(envs, space, actions):
         raise InvalidAction(
             f"actions must be of shape {space.shape} and a dtype like {space.dtype}, got {array.shape} {array.dtype}"
         )
-    low, high = bounds(envs.single_action_space)
+    low, high = bounds(single_space)
     inside = (array >= low) & (array <= high)
     if not inside.all():
         index = tuple(int(i) for i in np.argwhere(~inside)[0])
-        raise InvalidAction(f"each action must be in {envs.single_action_space}, got {array[index]} at {list(index)}")
+        raise InvalidAction(f"each action must be in {single_space}, got {array[index]} at {list(index)}")
     return array
 
 
