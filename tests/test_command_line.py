@@ -19,13 +19,8 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    modules, paths = set(sys.modules), list(sys.path)
-    yield tmp_path
-    sys.path[:] = paths
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+def folder(empty_folder):
+    return empty_folder
 
 
 def test_what_new_writes_keeps_the_contract(capsys, quick_compiles):

@@ -79,12 +79,10 @@ def compiled_once(tmp_path_factory):
 
 
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
-def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys, quick_compiles, compiled_once):
+def test_a_page_runs_from_top_to_bottom(page, empty_folder, monkeypatch, capsys, quick_compiles, compiled_once):
     """In an empty folder: Python blocks in one namespace, those that begin with a file's name as that file."""
     namespace = types.ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", namespace)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     for kind, block in PAGE_BLOCK.findall((ROOT / "docs" / page).read_text()):
         if kind == "console":
             assert [line for line in block.splitlines() if line.startswith("$ ") and run(line[2:]) != 0] == []

@@ -31,15 +31,8 @@ def make():
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """An empty current folder; modules made of its files are forgotten afterwards."""
-    modules, paths = dict(sys.modules), list(sys.path)
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.path[:] = paths
-    for name in set(sys.modules) - set(modules):
-        del sys.modules[name]
-    sys.modules.update(modules)
+def folder(empty_folder):
+    return empty_folder
 
 
 def write(path, name="Mine", size=1.0, before=""):

@@ -5,7 +5,6 @@ of `check_env` have more of them in `test_check.py`.
 """
 
 import re
-import sys
 
 import jax
 import pytest
@@ -20,15 +19,10 @@ from jaxenvs.entries import EntryError, load
 
 
 @pytest.fixture
-def my_env(tmp_path, monkeypatch):
-    """The text of a new my_env.py, in a current folder of its own."""
-    modules, paths = set(sys.modules), list(sys.path)
-    monkeypatch.chdir(tmp_path)
+def my_env(empty_folder):
+    """A new my_env.py, in a current folder of its own."""
     assert main(["new", "my_env.py"]) == 0
-    yield tmp_path / "my_env.py"
-    sys.path[:] = paths
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    return empty_folder / "my_env.py"
 
 
 @pytest.fixture(autouse=True)

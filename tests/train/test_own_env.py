@@ -1,7 +1,6 @@
 """Training an environment of one's own, named by its file."""
 
 import json
-import sys
 
 import jax
 import pytest
@@ -15,12 +14,10 @@ TINY += ["--total-steps", "128", "--film-steps", "2", "--episodes", "3", "--quie
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(empty_folder):
     """A current folder with my_env.py in it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     assert jaxenvs_main(["new", "my_env.py"]) == 0
-    return tmp_path
+    return empty_folder
 
 
 @pytest.fixture
