@@ -38,6 +38,7 @@ TRAIN = [
         "train.evaluate",
         "train.checkpoint",
         "train.log",
+        "train.cache",
         "train.film",
         "train.curve",
     },

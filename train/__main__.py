@@ -235,4 +235,7 @@ def _setting(text):
 
 
 if __name__ == "__main__":
+    from train.cache import use_compilation_cache
+
+    use_compilation_cache()
     sys.exit(main())
