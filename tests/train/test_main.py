@@ -19,6 +19,7 @@ import jaxenvs
 from jaxenvs.registry import registry
 from train import ppo
 from train.__main__ import _parser, main
+from train.presets import PRESETS
 
 ROOT = pathlib.Path(__file__).parents[2]
 COUNTS = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8,8"]
@@ -319,7 +320,7 @@ def test_a_run_keeps_what_it_was_asked(folder):
     assert plan["env"] == "SimpleRocket-v0" and plan["total_steps"] == 2048 and plan["seed"] == 0
     assert plan["constants"] == {"retreat_cost": 5}
     assert plan["config"]["num_envs"] == 8 and plan["config"]["hidden"] == [8, 8]
-    assert plan["config"]["gamma"] == 0.995 and "jax" in plan["versions"]
+    assert plan["config"]["gamma"] == PRESETS["ppo", "SimpleRocket-v0"].config["gamma"] and "jax" in plan["versions"]
 
 
 def test_a_quiet_run_shows_no_progress(capsys, tmp_path):
