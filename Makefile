@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow interop lint format venv lock clean
+.PHONY: help train test test-slow bench interop lint format venv lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ test: venv  ## run the tests, without the slow ones
 
 test-slow: venv  ## run the slow tests (long learning runs)
 	$(PY) -m pytest -n 2 -m slow $(ARGS)
+
+bench: venv  ## run the short set of benchmarks, and print a table of ours, peers and limits
+	$(PY) -m benchmarks
 
 # Each client's pins clash with the others', so each gets an environment of its own under .interop.
 INTEROP := wrappers sb3 gymnax rllib

@@ -12,6 +12,7 @@ on SB3's DummyVecEnv over a NumPy HeartPole; a step counts playing and learning.
 import argparse
 import itertools
 import time
+from typing import Any
 
 import gymnasium
 import jax
@@ -32,15 +33,16 @@ def main():
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--sb3", action="store_true", help="Stable-Baselines3's PPO in place of plain stepping")
+    parser.add_argument("--name", default="bridges", help="of the file in benchmarks/results/")
     options = parser.parse_args()
     if options.sb3:
         measure_sb3(options.num_envs or 256, min(options.runs, 5))
     else:
-        measure(options.ids, options.num_envs or 4096, options.steps, options.runs)
+        measure(options.ids, options.num_envs or 4096, options.steps, options.runs, options.name)
 
 
-def measure(ids, num_envs, steps, runs):
-    subjects = {PEER: NumpyPeer(num_envs)}
+def measure(ids, num_envs, steps, runs, file):
+    subjects: dict[str, Any] = {PEER: NumpyPeer(num_envs)}
     for id in ids:
         for mode in AutoresetMode:
             subjects[f"{id}, NumPy, {mode.value}"] = Bridged(id, num_envs, "numpy", mode)
@@ -51,7 +53,7 @@ def measure(ids, num_envs, steps, runs):
         rates[name].append(subject.play(steps))
     rows = [{"subject": name, "steps_per_second": spread(values)} for name, values in rates.items()]
     _print(rows)
-    save("bridges", rows, num_envs=num_envs)
+    save(file, rows, num_envs=num_envs)
 
 
 class Bridged:

@@ -32,6 +32,7 @@ def main():
     parser.add_argument("--ids", nargs="+", default=sorted(jaxenvs.registry))
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--name", default="single_env", help="of the file in benchmarks/results/")
     options = parser.parse_args()
     subjects = dict(PEERS)
     for id in options.ids:
@@ -45,7 +46,7 @@ def main():
     for row in rows:
         us = row["microseconds"]
         print(f"{row['subject']:44} {us['median']:6.1f} us ({us['min']:.1f} to {us['max']:.1f})")
-    save("single_env", rows, steps=options.steps)
+    save(options.name, rows, steps=options.steps)
 
 
 class Player:

@@ -9,6 +9,7 @@ The first counts playing, advantages and 4 epochs x 4 minibatches; compilation i
 """
 
 import argparse
+import functools
 import json
 import os
 import queue
@@ -38,11 +39,12 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the whole runs")
     parser.add_argument("--jobs", type=int, default=1, help="whole runs at a time")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the runs, for benchmarks.transfer")
+    parser.add_argument("--name", default="training", help="of the file in benchmarks/results/")
     options = parser.parse_args()
     if options.learn:
         learn_all(options.ids, options.seeds, options.jobs, options.keep)
     else:
-        save("training", [measure(id, options.runs) for id in options.ids])
+        save(options.name, [measure(id, options.runs) for id in options.ids])
 
 
 def measure(id, runs):
@@ -70,7 +72,7 @@ def learn_all(ids, seeds, jobs, keep):
     def one(pair):
         share = shares.get()
         try:
-            return learn(*pair, share, keep)
+            return learn(pair[0], pair[1], share, keep)
         finally:
             shares.put(share)
 
@@ -87,9 +89,9 @@ def learn(id, seed, cores, keep):
     with tempfile.TemporaryDirectory() as folder:
         out = (Path(keep) if keep else Path(folder)) / f"{id}-{seed}"
         command = ["ppo", "--env", id, "--seed", str(seed), "--out", str(out), "--quiet"]
-        limit = {"preexec_fn": lambda: os.sched_setaffinity(0, cores)} if hasattr(os, "sched_setaffinity") else {}
+        pin = functools.partial(os.sched_setaffinity, 0, cores) if hasattr(os, "sched_setaffinity") else None
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "train", *command], check=True, stdout=subprocess.DEVNULL, **limit)
+        subprocess.run([sys.executable, "-m", "train", *command], check=True, stdout=subprocess.DEVNULL, preexec_fn=pin)
         seconds = time.perf_counter() - began
         evaluation = json.loads((out / "evaluation.json").read_text())
         curve = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]

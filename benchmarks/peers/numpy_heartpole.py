@@ -24,7 +24,7 @@ class NumpyHeartPole(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.person = dict.fromkeys(OBSERVED, 0)
+        self.person: dict[str, float] = dict.fromkeys(OBSERVED, 0)
         self.steps_left = self.max_steps
         self.log = ""
         self._wake_up()
