@@ -15,7 +15,7 @@ def use_compilation_cache():
     run only on such a CPU, so each kind of machine has a folder of its own, below `$XDG_CACHE_HOME/jaxenvs`
     (`~/.cache/jaxenvs`).
     """
-    if jax.config.jax_compilation_cache_dir is not None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return
     jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     # By default only programs that took a second are kept; a run has dozens of small ones.
