@@ -80,7 +80,7 @@ class GymnasiumEnv(gymnasium.Env):
         super().reset(seed=seed)
         if seed is not None:
             self._starts, self._rows, self._row = iter(()), self._blank_rows(), 0
-        out = np.asarray(self._program.start(self._next_start()))
+        out = self._next_start()
         if options:
             out = self._started_from(out, options)
         self._out = out
@@ -130,6 +130,7 @@ class GymnasiumEnv(gymnasium.Env):
         return dict(self.env.keys_to_action)
 
     def _next_start(self):
+        """u32[states + observations]: a start that was made ahead."""
         row = next(self._starts, None)
         if row is None:
             self._starts = iter(self._program.starts_ahead(self._key()))
@@ -216,12 +217,15 @@ class _Program:
         self.action_slice = slice(self.draw_slice.stop, self.draw_slice.stop + self.actions.size)
         where = jax.sharding.SingleDeviceSharding(jax.devices(device)[0] if isinstance(device, str) else device)
         placed = functools.partial(jax.jit, in_shardings=where, out_shardings=where)
-        self.start, self.step, self.observe = placed(self._start), placed(self._step), placed(self._observe)
+        self.starts, self.step, self.observe = placed(self._starts), placed(self._step), placed(self._observe)
         self._ahead = jax.jit(self._drawn, static_argnums=(1, 2))
 
     def starts_ahead(self, seed):
-        """u32[_STARTS_AHEAD, words] of start draws."""
-        return self.start_draws.pack_rows(self._ahead(seed, "reset", _STARTS_AHEAD))
+        """u32[_STARTS_AHEAD, states + observations] of starts."""
+        rows = np.zeros((_STARTS_AHEAD, 0), np.uint32)
+        if self.start_draws.size:
+            rows = self.start_draws.pack_rows(self._ahead(seed, "reset", _STARTS_AHEAD))
+        return np.asarray(self.starts(rows))
 
     def draws_ahead(self, seed):
         """u32[_STEPS_AHEAD, words] of step draws."""
@@ -236,6 +240,9 @@ class _Program:
 
     def _step_draws(self, key, shape):
         return self.env.draw(key, shape) if has_split(self.env, "step") else _key_data(key, shape)
+
+    def _starts(self, rows):
+        return jax.vmap(self._start)(rows)
 
     def _start(self, words):
         draws = self.start_draws.unpack(words)
@@ -270,6 +277,8 @@ def _observation_reader(space, program):
         if len(shape) == 1:
             return lambda out: out[at].view(dtype).copy()
         return lambda out: out[at].view(dtype).reshape(shape).copy()
+    if isinstance(space, spaces.Discrete):
+        return lambda out: np.int64(out.view(np.int32)[at.start])
     return lambda out: _as_declared(space, packing.unpack_host(out[at]))
 
 
@@ -290,8 +299,10 @@ def _action_writer(space, program):
     match space:
         case spaces.Discrete():
             return functools.partial(_write_choice, space, int(space.start), int(space.start + space.n), at.start)
-        case spaces.Box() if space.dtype == np.float32:
-            return functools.partial(_write_numbers, space, space.low.ravel().tolist(), space.high.ravel().tolist(), at)
+        case spaces.Box() if space.dtype in (np.float32, np.int32):
+            low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
+            kinds = "fiu" if space.dtype == np.float32 else "iu"
+            return functools.partial(_write_numbers, space, kinds, low, high, at)
     return functools.partial(_write_any, space, program.actions, at)
 
 
@@ -305,16 +316,16 @@ def _write_choice(space, first, end, at, words, action):
     words[at] = index & 0xFFFFFFFF
 
 
-def _write_numbers(space, low, high, at, words, action):
+def _write_numbers(space, kinds, low, high, at, words, action):
     array = np.asarray(action)
-    if array.shape != space.shape or array.dtype.kind not in "fiu":
+    if array.shape != space.shape or array.dtype.kind not in kinds:
         raise _refused(space, action)
     numbers = array.ravel().tolist()
     # Plain comparisons beat NumPy's up to a few dozen numbers; written so that NaN fails.
     for number, least, greatest in zip(numbers, low, high, strict=True):
         if not least <= number <= greatest:
             raise _refused(space, action)
-    words.view(np.float32)[at] = numbers
+    words.view(space.dtype)[at] = numbers
 
 
 def _write_any(space, packing, at, words, action):

@@ -280,7 +280,7 @@ with jax.default_device(jax.devices()[1]):
     assert jnp.zeros(1).devices() == {jax.devices()[1]}
     env = gymnasium.make("jaxenvs/SimpleRocket-v0").unwrapped
     env.reset(seed=0)
-    print(env._program.start(env._next_start()).devices() == {jax.devices()[0]})
+    print(env._program.step(env._more_rows()[0]).devices() == {jax.devices()[0]})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

@@ -49,7 +49,7 @@ class Scripted(GymnasiumEnv):
         self.given = list(starts)
 
     def _next_start(self):
-        return np.array([self.given.pop(0)], np.float32).view(np.uint32)
+        return np.asarray(self._program.starts(np.array([[self.given.pop(0)]], np.float32).view(np.uint32)))[0]
 
 
 def draws_of(ours, steps):
