@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
+from jaxenvs.trig import sin_cos
 
 FLYING, LANDED, CRASHED, LOST = range(4)
 
@@ -270,14 +271,14 @@ def advance(env, state, at, seconds):
 def accelerations(env, state):
     """(horizontal, vertical, angular) acceleration, m/s**2 and rad/s**2."""
     mass = env.dry_mass + state.fuel
-    direction = state.tilt - state.gimbal
+    sine, cosine = sin_cos(state.tilt - state.gimbal)
     push = state.thrust / mass
     through_x, through_y = state.velocity_x - state.wind, state.velocity_y
     drag = 0.5 * env.air_density * env.drag_area / mass * length(through_x, through_y)
-    turn = push * env.engine_arm * jnp.sin(state.gimbal) / env.gyration_radius**2
+    turn = push * env.engine_arm * sin_cos(state.gimbal)[0] / env.gyration_radius**2
     return (
-        push * jnp.sin(direction) - drag * through_x,
-        push * jnp.cos(direction) - drag * through_y - env.gravity,
+        push * sine - drag * through_x,
+        push * cosine - drag * through_y - env.gravity,
         turn,
     )
 
