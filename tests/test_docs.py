@@ -7,7 +7,9 @@ import io
 import pkgutil
 import re
 import shlex
+import subprocess
 import sys
+import textwrap
 import types
 from pathlib import Path
 
@@ -94,6 +96,14 @@ def test_a_page_runs_from_top_to_bottom(page, empty_folder, monkeypatch, capsys,
             expected = re.findall(r"print\(.*\) +# (\(.*\))", block)
             printed = capsys.readouterr().out.splitlines()
             assert [line for line in expected if line not in printed] == []
+
+
+def test_the_block_that_wants_a_process_of_its_own_runs_in_one():
+    (block,) = re.findall(
+        r"^ *```python alone\n(.*?)^ *```$", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    command = [sys.executable, "-c", textwrap.dedent(block) + "assert len(obs.sharding.device_set) == 2"]
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
 
 
 def run(command):
