@@ -1,6 +1,6 @@
 """The short set of benchmarks, and one table of it: ours, peer, limit, ratio.
 
-    python -m benchmarks                 # also: make bench; about five minutes on two quiet cores
+    python -m benchmarks                 # also: make bench; about three minutes on two cores
 
 Each benchmark runs in a process of its own and writes `results/bench_*.json`; the files without `bench_` are of
 longer runs.
