@@ -75,7 +75,7 @@ def test_steps_are_transitions_of_the_environment_with_the_draws_ahead(id):
         _, step = pure.transition(state, jax.numpy.asarray(action), jax.tree.map(lambda d, t=t: d[t], draws))
         np.testing.assert_allclose(obs, step.obs, rtol=1e-6, atol=1e-6)
         # RocketLanding's reward is what a step takes off a speed of about 100 m/s: float32 knows that to 1e-5.
-        np.testing.assert_allclose(reward, step.reward, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(reward, step.reward, rtol=1e-5, atol=1e-5 if id == "RocketLanding-v0" else 1e-6)
         assert terminated == bool(step.terminated)
         if terminated:
             break

@@ -66,6 +66,16 @@ def test_rejax_trains_on_ours():
     assert np.isfinite(returns).all() and (lengths > 1).all()
 
 
+def test_rejax_trains_on_ours_with_continuous_actions():
+    env = GymnaxEnv("SimpleRocket-v0")
+    algo = rejax.get_algo("ppo").create(
+        env=env, env_params=env.default_params, total_timesteps=4096, num_envs=16, num_steps=64, eval_freq=4096,
+        num_epochs=1, num_minibatches=4,
+    )  # fmt: skip
+    _, (lengths, returns) = algo.train(KEY)
+    assert np.isfinite(returns).all() and (lengths > 1).all()
+
+
 def test_our_ppo_learns_theirs():
     env = from_gymnax(*gymnax.make("CartPole-v1"))
     assert jaxenvs.check_env(env, raise_on_failure=False).findings[0].rule == "pickles"
