@@ -1,4 +1,4 @@
-"""`fusable`: the same numbers as `jax.random`, bit for bit."""
+"""`fusable`: the same numbers as `jax.random`, bit for bit. `fast`: those of Threefry-2x32 with 16 rounds."""
 
 import functools
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxenvs
-from jaxenvs.random import as_key, fusable
+from jaxenvs.random import as_key, fast, fusable
 
 # On both sides of the size from which words are drawn behind a conditional, and ranks 0 to 3. Hashes are slow to
 # compile, so that only what reaches each of our functions first is drawn in every shape.
@@ -140,3 +140,93 @@ def test_fused_uniforms_have_the_moments_of_uniforms():
     draws = np.asarray(jax.random.uniform(jaxenvs.random.fusable(jax.random.key(8)), (100_000,)))
     assert abs(draws.mean() - 1 / 2) < 4.5 * np.sqrt(1 / 12 / draws.size)
     assert abs(draws.var() - 1 / 12) < 4.5 * np.sqrt(1 / 180 / draws.size)
+
+
+def reference_threefry2x32(key, high, low, rounds):
+    """The two words of a block, by Python's integers."""
+    mask, (first, second) = 2**32 - 1, key
+    schedule = (first, second, 0x1BD11BDA ^ first ^ second)
+    high, low = (high + first) & mask, (low + second) & mask
+    for done in range(rounds):
+        rotation = (13, 15, 26, 6, 17, 29, 16, 24)[done % 8]
+        high = (high + low) & mask
+        low = (((low << rotation) | (low >> (32 - rotation))) & mask) ^ high
+        if done % 4 == 3:
+            turn = done // 4 + 1
+            high = (high + schedule[turn % 3]) & mask
+            low = (low + schedule[(turn + 1) % 3] + turn) & mask
+    return high, low
+
+
+# Random123's tests/kat_vectors.
+KNOWN = [
+    (13, (0, 0), (0, 0), (0x9D1C5EC6, 0x8BD50731)),
+    (13, (2**32 - 1, 2**32 - 1), (2**32 - 1, 2**32 - 1), (0xFD36D048, 0x2D17272C)),
+    (13, (0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xBA3E4725, 0xF27D669E)),
+    (20, (0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+]
+
+
+@pytest.mark.parametrize(("rounds", "key", "counter", "words"), KNOWN)
+def test_the_reference_gives_the_known_answers(rounds, key, counter, words):
+    assert reference_threefry2x32(key, *counter, rounds) == words
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (4, 3), (3, 4), (5, 1), (1, 1), (3, 2, 2), (0, 3), (2, 0)])
+def test_fast_words_are_those_of_16_rounds_at_their_places(shape):
+    key = (7, 2**31 + 9)
+    made = jax.random.bits(fast(jnp.array(key, jnp.uint32)), shape, jnp.uint32)
+    assert made.shape == shape
+    for place in np.ndindex(shape):
+        row, *rest = place or (0,)
+        if len(shape) < 2:
+            expected = reference_threefry2x32(key, 0, row, 16)[0]
+        else:
+            high = row // 2 if len(shape) == 2 else (row // 2) * shape[1] + rest[0]
+            expected = reference_threefry2x32(key, high, rest[-1], 16)[row % 2]
+        assert int(made[place]) == expected, place
+
+
+@pytest.mark.parametrize("id", sorted(jaxenvs.registry))
+def test_fast_keys_give_an_environment_the_same_episode_in_a_batch_of_any_size(id):
+    def played(num_envs, key):
+        envs = jaxenvs.make_vec(id, num_envs, max_episode_steps=3)
+        state, obs = envs.reset(key)
+        random = functools.partial(lambda envs, key, obs: envs.sample_actions(key), envs)
+        steps = jaxenvs.rollout(envs, random, key, state, obs, 5)[2]
+        return jax.tree.map(lambda x: x[:, :3], steps)
+
+    small, large = (jax.jit(played, static_argnums=0)(size, fast(jax.random.key(4))) for size in (3, 8))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), small, large)
+    assert float(jnp.abs(jax.tree.leaves(small.action)[0]).sum()) > 0
+
+
+def test_fast_is_another_generator_with_the_same_key_data():
+    key = jax.random.key(3)
+    assert jnp.array_equal(jax.random.key_data(fast(key)), jax.random.key_data(key))
+    assert not jnp.array_equal(jax.random.bits(fast(key), (8,)), jax.random.bits(key, (8,)))
+    for split in (jax.random.split, lambda key: jax.random.fold_in(key, 5)):
+        assert jnp.array_equal(jax.random.key_data(split(fast(key))), jax.random.key_data(split(key)))
+    assert fast(fast(key)).dtype == fast(key).dtype == fast(jax.random.PRNGKey(3)).dtype
+    assert fusable(fast(key)).dtype == fast(key).dtype
+
+
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.uint16])
+def test_narrow_fast_bits_are_low_bits_of_wide_ones(dtype):
+    key = fast(jax.random.key(0))
+    wide = jax.random.bits(key, (4, 3), jnp.uint32)
+    assert jnp.array_equal(jax.random.bits(key, (4, 3), dtype), wide.astype(dtype))
+
+
+def test_fast_draws_vmapped_over_keys_are_those_of_each_key():
+    keys = jax.random.split(fast(jax.random.key(0)), 3)
+    for shape in ((), (5,), (4, 3)):
+        alone = jnp.stack([jax.random.uniform(key, shape) for key in keys])
+        assert jnp.array_equal(jax.vmap(lambda key, shape=shape: jax.random.uniform(key, shape))(keys), alone)
+
+
+def test_fast_refuses_keys_of_other_kinds():
+    with pytest.raises(TypeError, match="threefry2x32, got one of the kind rbg"):
+        fast(jax.random.key(0, impl="rbg"))
+    with pytest.raises(TypeError, match="must be a JAX key"):
+        fast(0)
