@@ -9,6 +9,7 @@ from jaxenvs import random, spaces
 from jaxenvs.check import check_env
 from jaxenvs.constants import constant, static
 from jaxenvs.core import Environment, Step
+from jaxenvs.devices import over_devices, tune_cpu
 from jaxenvs.envs.acrobot import Acrobot
 from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.five_choices import FiveChoices
@@ -49,10 +50,12 @@ __all__ = [
     "constant",
     "make",
     "make_vec",
+    "over_devices",
     "random",
     "register",
     "registry",
     "rollout",
     "spaces",
     "static",
+    "tune_cpu",
 ]

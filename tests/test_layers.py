@@ -18,6 +18,7 @@ JAXENVS = [
         "jaxenvs.constants",
         "jaxenvs.definition",
         "jaxenvs.random",
+        "jaxenvs.devices",
         "jaxenvs.trig",
         "jaxenvs.render",
     },
