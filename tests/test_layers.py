@@ -23,7 +23,7 @@ JAXENVS = [
         "jaxenvs.render",
     },
     {"jaxenvs.envs"},
-    {"jaxenvs.vector", "jaxenvs.rollout", "jaxenvs.check", "jaxenvs.entries"},
+    {"jaxenvs.vector", "jaxenvs.rollout", "jaxenvs.fused", "jaxenvs.check", "jaxenvs.entries"},
     {"jaxenvs.registry"},
     {"jaxenvs.bridges"},
     {"jaxenvs"},
