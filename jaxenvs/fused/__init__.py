@@ -9,7 +9,8 @@ import numpy as np
 from jaxenvs.check.blame import author_files
 from jaxenvs.check.jaxprs import where
 from jaxenvs.fused import kernel, stages
-from jaxenvs.fused.program import Unfusable, trace
+from jaxenvs.fused.expand import Unfusable
+from jaxenvs.fused.program import trace
 from jaxenvs.random import fusable
 from jaxenvs.vector import constant_axes
 

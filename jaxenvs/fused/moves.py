@@ -6,7 +6,8 @@ import numpy as np
 from jax import lax
 
 from jaxenvs.fused.elements import Key, bind, filled, shape_of
-from jaxenvs.fused.program import Unfusable, Variable
+from jaxenvs.fused.expand import Unfusable
+from jaxenvs.fused.program import Variable
 
 
 def _broadcast_in_dim(equation, arrays, lanes):

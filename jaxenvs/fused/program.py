@@ -4,7 +4,6 @@ A jaxpr does not say which axis is the batch: an array of shape (6, 6) may be si
 the step is traced twice, for N environments and for N + 1; an axis that differs is the batch axis.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -12,19 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core as jex_core
 
-#: Loops inside a step are written out; longer ones are refused.
-MOST_ITERATIONS = 256
+from jaxenvs.fused.expand import EXPANDED, Unfusable, called, retraced
 
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "eval_jaxpr", "remat", "remat2", "checkpoint"}
 _CALLS |= {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_lin"}
-
-
-class Unfusable(Exception):
-    """What cannot be run row by row, and the equations of jaxprs that ask for it, the innermost first."""
-
-    def __init__(self, message, source=()):
-        super().__init__(message)
-        self.source = source
 
 
 class Variable:
@@ -135,13 +125,13 @@ class _Writer:
     def _written(self, equation, twin, operands):
         name = equation.primitive.name
         if name in _CALLS:
-            return self.inline(_called(equation), _called(twin), operands)
+            return self.inline(called(equation), called(twin), operands)
         pairs = zip(equation.outvars, twin.outvars, strict=True)
         results = [self.variable(a.aval, b.aval, self.calls) for a, b in pairs]
         batched = any(_batched(x) for x in (*operands, *results))
-        if batched and name in _EXPANDED:
-            function = _EXPANDED[name]
-            return self.inline(_retraced(function, equation), _retraced(function, twin), operands)
+        if batched and name in EXPANDED:
+            function = EXPANDED[name]
+            return self.inline(retraced(function, equation), retraced(function, twin), operands)
         if batched and name == "cond":
             return self._branches(equation, twin, operands, results)
         if batched and not all(map(_batched, results)):
@@ -186,68 +176,3 @@ def _dtype(x):
 
 def _batched(x):
     return isinstance(x, Variable) and x.batch is not None
-
-
-def _called(equation):
-    """The jaxpr that an equation calls, closed."""
-    names = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-    inner = next(equation.params[name] for name in names if name in equation.params)
-    return inner if isinstance(inner, jex_core.ClosedJaxpr) else jex_core.ClosedJaxpr(inner, ())
-
-
-def _retraced(function, equation):
-    """The closed jaxpr of a function that stands for an equation."""
-    avals = [jax.ShapeDtypeStruct(atom.aval.shape, atom.aval.dtype) for atom in equation.invars]
-    return jax.make_jaxpr(functools.partial(function, equation))(*avals)
-
-
-def _mapped(function, dimensions):
-    return function if not dimensions else jax.vmap(_mapped(function, dimensions - 1))
-
-
-def _generator(key):
-    return key.dtype._impl
-
-
-def _random_bits(equation, key):
-    draw = lambda data: _generator(key).random_bits(data, equation.params["bit_width"], equation.params["shape"])  # noqa: E731
-    return [_mapped(draw, key.ndim)(jax.random.key_data(key))]
-
-
-def _random_split(equation, key):
-    split = lambda data: _generator(key).split(data, equation.params["shape"])  # noqa: E731
-    return [jax.random.wrap_key_data(_mapped(split, key.ndim)(jax.random.key_data(key)), impl=_generator(key))]
-
-
-def _random_fold_in(equation, key, data):
-    shape = jnp.broadcast_shapes(key.shape, data.shape)
-    key, data = jnp.broadcast_to(key, shape), jnp.broadcast_to(data, shape)
-    folded = _mapped(lambda pair: _generator(key).fold_in(*pair), len(shape))((jax.random.key_data(key), data))
-    return [jax.random.wrap_key_data(folded, impl=_generator(key))]
-
-
-def _scan(equation, *operands):
-    """A loop of known length, written out."""
-    params = equation.params
-    if params["length"] > MOST_ITERATIONS:
-        raise Unfusable(f"a loop of {params['length']} iterations is longer than {MOST_ITERATIONS}", (equation,))
-    constants, carry = operands[: params["num_consts"]], list(operands[params["num_consts"] :])
-    carry, rows = carry[: params["num_carry"]], carry[params["num_carry"] :]
-    body, stacked = jex_core.jaxpr_as_fun(params["jaxpr"]), []
-    order = range(params["length"])
-    for index in reversed(order) if params["reverse"] else order:
-        results = body(*constants, *carry, *(jax.lax.index_in_dim(row, index, keepdims=False) for row in rows))
-        carry = results[: params["num_carry"]]
-        stacked.append(results[params["num_carry"] :])
-    if params["reverse"]:
-        stacked.reverse()
-    return [*carry, *(jnp.stack(column) for column in zip(*stacked, strict=True))]
-
-
-#: Equations that are traced anew as others: random numbers as the arithmetic of their generator, loops as their steps.
-_EXPANDED = {
-    "random_bits": _random_bits,
-    "random_split": _random_split,
-    "random_fold_in": _random_fold_in,
-    "scan": _scan,
-}

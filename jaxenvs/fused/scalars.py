@@ -12,8 +12,9 @@ import numpy as np
 from jax import lax
 
 from jaxenvs.fused.elements import bind, filled, shape_of, spread
+from jaxenvs.fused.expand import Unfusable
 from jaxenvs.fused.moves import RULES
-from jaxenvs.fused.program import Unfusable, Variable
+from jaxenvs.fused.program import Variable
 
 _ELEMENTWISE = """
 abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp clz convert_element_type

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxenvs.fused.program import Program, Unfusable, Variable
+from jaxenvs.fused.expand import Unfusable
+from jaxenvs.fused.program import Program, Variable
 
 #: Numbers that all environments share, at most: a kernel reads each of them by itself.
 MOST_SHARED = 8192
