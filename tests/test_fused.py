@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend import random as jex_random
 
 import jaxenvs
 from jaxenvs import fused_rollout, rollout
@@ -32,10 +33,10 @@ def feedback(key, obs):
     return jnp.tanh(obs @ weights + noise - 0.1 * best + 0.01 * obs.max(axis=1, keepdims=True))
 
 
-def both(envs, policy=None, *, steps=STEPS, block=16, backend="interpret"):
+def both(envs, policy=None, *, steps=STEPS, block=16, backend="interpret", key=None):
     """(state, obs, transitions) of `rollout` and (state, obs, sums) of `fused_rollout`, from the same start and key."""
     state, obs = envs.reset(jax.random.key(3))
-    key = jax.random.key(4)
+    key = jax.random.key(4) if key is None else key
 
     @jax.jit
     def run(envs, key, state, obs):
@@ -64,6 +65,37 @@ def test_a_kernel_makes_the_numbers_of_the_scan_across_ends_of_episodes(id, quic
     plain, fused = both(envs)
     assert_equal(plain, fused)
     assert fused[2].episodes.min() >= STEPS // limit
+
+
+def two_words(key, shape):
+    """Words of another generator: two from each hash, which a complex number carries, as `jaxenvs.random` may do."""
+    place = jax.lax.broadcasted_iota(jnp.uint32, shape, len(shape) - 1) * jnp.uint32(2654435761) + key[0]
+
+    def hashed():
+        words = (place ^ (place >> 15)) * jnp.uint32(2246822519), (place ^ (place >> 13)) * jnp.uint32(3266489917)
+        return jax.lax.complex(*(jax.lax.bitcast_convert_type(word, jnp.float32) for word in words))
+
+    zeros = lambda: jnp.zeros(shape, jnp.complex64)  # noqa: E731
+    both = jax.lax.cond(jnp.minimum(key[1] | 1, jnp.uint32(1)) == 1, hashed, zeros)
+    even, odd = (jax.lax.bitcast_convert_type(part, jnp.uint32) for part in (both.real, both.imag))
+    return jnp.where(key[1] % 2 == 0, even, odd)
+
+
+@pytest.mark.parametrize("backend", ["interpret", "xla"])
+def test_a_generator_of_any_kind_is_run_as_its_own_arithmetic(backend):
+    threefry = jex_random.threefry_prng_impl
+    other = jex_random.define_prng_impl(
+        key_shape=(2,),
+        seed=threefry.seed,
+        split=threefry.split,
+        random_bits=lambda key, bit_width, shape: two_words(key, tuple(shape)),
+        fold_in=threefry.fold_in,
+        name="two_words",
+        tag="two",
+    )
+    key = jax.random.wrap_key_data(jnp.array([5, 6], jnp.uint32), impl=other)
+    envs = jaxenvs.make_vec("HeartPole-v0", ENVS, max_episode_steps=LIMIT)
+    assert_equal(*both(envs, backend=backend, key=key))
 
 
 @each_id

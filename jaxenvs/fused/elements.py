@@ -25,6 +25,13 @@ class Key(NamedTuple):
     words: tuple
 
 
+class Pair(NamedTuple):
+    """A complex number, as generators use it to carry two words: Triton has none."""
+
+    real: Any
+    imag: Any
+
+
 def filled(shape, items):
     """An array of objects, row by row."""
     array = np.empty(int(np.prod(shape)), object)
@@ -42,11 +49,19 @@ def spread(item, shape):
 
 def bind(primitive, params, items):
     """A primitive on elements: computed now if all are known, and on scalars if no lane differs."""
+    items = tuple(items)
+    if any(isinstance(item, Pair) for item in items):
+        halves = ([_half(item, part) for item in items] for part in Pair._fields)
+        return Pair(*(bind(primitive, params, half) for half in halves))
     if all(isinstance(item, np.generic) for item in items):
         with jax.ensure_compile_time_eval():
             return np.asarray(primitive.bind(*map(jnp.asarray, items), **params))[()]
     shape = max((item.shape for item in items), key=len)
     return primitive.bind(*(spread(item, shape) for item in items), **params)
+
+
+def _half(item, part):
+    return getattr(item, part) if isinstance(item, Pair | np.complexfloating) else item
 
 
 def shape_of(variable):

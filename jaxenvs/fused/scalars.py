@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxenvs.fused.elements import bind, filled, shape_of, spread
+from jaxenvs.fused.elements import Pair, bind, filled, shape_of, spread
 from jaxenvs.fused.expand import Unfusable
 from jaxenvs.fused.moves import RULES
 from jaxenvs.fused.program import Variable
@@ -23,7 +23,7 @@ nextafter not or population_count pow rem rsqrt select_n shift_left shift_right_
 sinh sqrt square sub tan tanh xor
 """
 # Those that XLA has and Triton has not.
-_XLA_ONLY = "erf erfc lgamma digamma log2 one_minus_square reduce_precision round"
+_XLA_ONLY = "erf erfc lgamma digamma log2 one_minus_square reduce_precision round complex real imag"
 _SAME = "stop_gradient optimization_barrier sharding_constraint copy copy_p reshard"
 
 
@@ -58,6 +58,8 @@ def _rule(equation, lanes):
         return lambda equation, arrays, lanes: arrays
     if name == "round" and lanes.triton:
         return _round
+    if name in _PAIRED and lanes.triton:
+        return _PAIRED[name]
     beyond = name in _XLA_ONLY.split()
     if name in _ELEMENTWISE.split() or (beyond and not lanes.triton):
         return _elementwise
@@ -85,6 +87,20 @@ def _round(equation, arrays, lanes):
         return jnp.where((rest < half) | ((rest == half) & stays), below, below + 1)
 
     return [filled(arrays[0].shape, map(rounded, arrays[0].reshape(-1)))]
+
+
+def _apart(name):
+    """A rule for a half of a complex number."""
+    half = lambda item: getattr(item, name)  # noqa: E731
+    return lambda equation, arrays, lanes: [filled(arrays[0].shape, map(half, arrays[0].reshape(-1)))]
+
+
+def _complex(equation, arrays, lanes):
+    halves = zip(*(array.reshape(-1) for array in arrays), strict=True)
+    return [filled(arrays[0].shape, (Pair(*half) for half in halves))]
+
+
+_PAIRED = {"complex": _complex, "real": _apart("real"), "imag": _apart("imag")}
 
 
 def _cond(equation, arrays, lanes):
