@@ -92,7 +92,9 @@ def _run(envs, policy, key, carry, num_steps, block, backend):
 
     args = (envs, key, np.int32(0), carry)
     sizes = jax.eval_shape(lambda *args: args, *args)
-    program, _ = trace(body, envs.num_envs, sizes, _one_more(envs, sizes), keep_branches=backend == "xla")
+    # What a branch computes once, XLA would compute again on a CPU; on a GPU a branch waits for the host.
+    keep_branches = backend == "xla" and jax.default_backend() == "cpu"
+    program, _ = trace(body, envs.num_envs, sizes, _one_more(envs, sizes), keep_branches=keep_branches)
     leaves = jax.tree.leaves(args)
     size = len(jax.tree.leaves(carry))
     step, carried = program.inputs[-size - 1], program.inputs[-size:]

@@ -108,7 +108,9 @@ class _Writer:
             return np.asarray(atom.val, atom.aval.dtype)[()]  # pyright: ignore[reportAttributeAccessIssue]
 
         if [e.primitive for e in inner.eqns] != [e.primitive for e in other.eqns]:
-            raise Unfusable("it computes other things for another number of environments")
+            raise Unfusable(
+                "what it computes, or its generator, depends on how many environments there are", self.calls
+            )
         for equation, twin in zip(inner.eqns, other.eqns, strict=True):
             results = self.write(equation, twin, [read(atom) for atom in equation.invars])
             known.update(zip(equation.outvars, results, strict=True))
