@@ -22,6 +22,7 @@ except ImportError:
     triton = None
 
 ENVS, STEPS, LIMIT = 21, 8, 5
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 each_id = pytest.mark.parametrize("id", sorted(jaxenvs.registry))
 
 
@@ -59,7 +60,7 @@ def assert_equal(plain, fused):
 
 
 @each_id
-def test_a_kernel_makes_the_numbers_of_the_scan_across_ends_of_episodes(id, quick_compiles):
+def test_a_kernel_makes_the_numbers_of_the_scan_across_ends_of_episodes(id):
     limit = min(LIMIT, jaxenvs.registry[id].load().max_episode_steps or LIMIT)
     envs = jaxenvs.make_vec(id, ENVS, max_episode_steps=limit)
     plain, fused = both(envs)
@@ -125,12 +126,11 @@ def test_a_policy_acts_on_the_observations(backend):
     assert_equal(*both(jaxenvs.make_vec("SimpleRocket-v0", ENVS, max_episode_steps=LIMIT), feedback, backend=backend))
 
 
-@pytest.mark.parametrize("id", ["HeartPole-v0", "CartPole-v1", "PointInterceptRandom-v0"])
-def test_xla_makes_the_same_numbers(id):
-    assert_equal(*both(jaxenvs.make_vec(id, ENVS, max_episode_steps=LIMIT), backend="xla"))
+def test_xla_makes_the_same_numbers():
+    assert_equal(*both(jaxenvs.make_vec("PointInterceptRandom-v0", ENVS, max_episode_steps=LIMIT), backend="xla"))
 
 
-@pytest.mark.parametrize("num_envs", [1, 4, 6, 16, 32])
+@pytest.mark.parametrize("num_envs", [1, 4])
 def test_any_batch_size_will_do_also_one_that_another_axis_has(num_envs):
     assert_equal(*both(jaxenvs.make_vec("HeartPole-v0", num_envs, max_episode_steps=3), steps=4))
 
@@ -167,11 +167,10 @@ def test_changed_constants_are_used_and_compile_nothing_anew():
     assert len(traces) == 1 and not np.array_equal(*rewards)
 
 
-@pytest.mark.parametrize("backend", ["interpret", "xla"])
-def test_each_environment_may_have_a_constant_of_its_own(backend):
+def test_each_environment_may_have_a_constant_of_its_own():
     proclivity = jnp.linspace(0.0, 1.0, ENVS)
     envs = jaxenvs.make_vec("HeartPole-v0", ENVS, heart_attack_proclivity=proclivity, heart_attack_midpoint=-2.0)
-    plain, fused = both(envs, backend=backend)
+    plain, fused = both(envs)
     assert_equal(plain, fused)
     assert len(set(fused[2].reward.tolist())) > ENVS // 2
 
