@@ -1,72 +1,106 @@
-"""The short set of benchmarks, and one table of it: ours, peer, limit, ratio.
+"""The short set of benchmarks, and one table of it: ours, a peer, the limit of the machine, and ours over each.
 
-    python -m benchmarks                 # also: make bench; about three minutes on two cores
+    python -m benchmarks                 # also: make bench; some two and a half minutes on two cores
 
 Each benchmark runs in a process of its own and writes `results/bench_*.json`; the files without `bench_` are of
-longer runs.
+longer runs. Each line compares figures of one process; where nobody was measured there, it has a dash.
 """
 
-import json
 import subprocess
 import sys
 
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, load
 
 IDS = ("CartPole-v1", "HeartPole-v0", "SimpleRocket-v0")
 SET = {
     "limit": ["--runs", "5"],
-    "stepping": ["--ids", "CartPole-v1", "--sizes", "65536", "--peers", "--runs", "5"],
+    "stepping": ["--ids", "CartPole-v1", "--sizes", "1024", "65536", "--peers"],
     "training": ["--ids", *IDS, "--runs", "5"],
     "single_env": ["--ids", *IDS, "--runs", "5"],
     "bridges": ["--ids", *IDS, "--runs", "5"],
 }
+PEERS = {"gymnasium": "Gymnasium's NumPy", "gymnax": "gymnax"}
+DASH = "-"
+LINE = "{:46} {:>8} {:>8} {:>11} {:>8} {:>12}  {}"
 
 
 def main():
     for name, options in SET.items():
         print(f"\n{name}", flush=True)
+        # Rows of an earlier run, perhaps with peers that are gone, must not come into the table.
+        (RESULTS / f"bench_{name}.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", *options, "--name", f"bench_{name}"]
         subprocess.run(command, check=True)
     print()
-    for line in table(**{name: json.loads((RESULTS / f"bench_{name}.json").read_text())["rows"] for name in SET}):
+    for line in table(**{name: found["rows"] for name in SET if (found := load(f"bench_{name}"))}):
         print(line)
 
 
 def table(limit, stepping, training, single_env, bridges):
-    """Lines of text, a figure each."""
-    yield f"{'what':58} {'ours':>10} {'peer or limit':>14} {'ratio':>7}"
+    """Lines of text, a comparison each."""
+    columns = ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
+    yield LINE.format(*columns)
     for id in IDS:
-        ours, best = ours_and_limit(limit, id, "threefry2x32-20 as ours")
-        yield row(f"{id}, N=16384, against C with the same generator", ours, best)
-    ours, *peers = [(line["id"], line["steps_per_second"]["median"]) for line in stepping]
-    for name, found in peers:
-        yield row(f"CartPole-v1, N=65536, against {name}", ours[1], found)
+        ours, best, num_envs = ours_and_limit(limit, id, "threefry2x32-20 as ours")
+        yield row(f"{id}, random policy, N={num_envs}", ours, limit=best, beside="limit: C, same generator")
+    yield from stepping_lines(stepping)
     for line in training:
-        yield row(f"{line['id']}, PPO 256x128, 2x64 networks", line["steps_per_second"]["median"], None)
-    times = {line["subject"]: line["microseconds"]["median"] for line in single_env}
-    yield row("CartPole-v1, one environment, gymnasium.make", *per_second(times, "CartPole-v1"))
-    yield row("HeartPole-v0, one environment, bare", 1e6 / times["HeartPole-v0, bare"], 1e6 / times["NumPy HeartPole"])
+        yield row(f"{line['id']}, PPO 256x128, 2x64 networks", line["steps_per_second"]["median"])
+    rates = {line["subject"]: 1e6 / line["microseconds"]["median"] for line in single_env}
+    beside = "peer: gymnasium.make('CartPole-v1')"
+    peer = rates["gymnasium.make('CartPole-v1')"]
+    yield row("CartPole-v1, one env, gymnasium.make", rates["CartPole-v1, gymnasium.make"], peer, beside=beside)
+    beside = "peer: a tutorial's HeartPole in NumPy"
+    yield row("HeartPole-v0, one env, bare", rates["HeartPole-v0, bare"], rates["NumPy HeartPole"], beside=beside)
     rates = {line["subject"]: line["steps_per_second"]["median"] for line in bridges}
-    peer = rates["gymnasium's CartPole-v1, NumPy"]
-    yield row("CartPole-v1, make_vec, N=4096, NumPy arrays", rates["CartPole-v1, NumPy, NextStep"], peer)
+    ours, peer = rates["CartPole-v1, NumPy, NextStep"], rates["gymnasium's CartPole-v1, NumPy"]
+    yield row("CartPole-v1, make_vec, N=4096, NumPy arrays", ours, peer, beside="peer: Gymnasium's NumPy")
+
+
+def stepping_lines(rows):
+    """A line for each batch size and each peer that was there; one with a dash where none was."""
+    sizes = sorted({(line["id"], line["num_envs"]) for line in rows})
+    for id, num_envs in sizes:
+        found = {
+            line["subject"]: line["steps_per_second"]["median"]
+            for line in rows
+            if (line["id"], line["num_envs"]) == (id, num_envs)
+        }
+        what, ours = f"{id}, random policy, N={num_envs}", found["jaxenvs"]
+        peers = [(name, text) for name, text in PEERS.items() if name in found]
+        for name, text in peers:
+            yield row(what, ours, found[name], beside=f"peer: {text}")
+        if not peers:
+            yield row(what, ours)
 
 
 def ours_and_limit(rows, id, generator):
-    """Medians of ours, and of C in the form of a scan with all its threads."""
+    """Medians of ours, and of C in the form of a scan with all its threads, and the batch size of both."""
     mine = [line for line in rows if line["id"] == id]
     ours = next(line for line in mine if line["subject"] == "jaxenvs")
     compared = [line for line in mine if "ours_over_this" in line]
     best = next(line for line in compared if (line["form"], line["generator"]) == ("scan", generator))
-    return ours["steps_per_second"]["median"], best["steps_per_second"]["median"]
+    return ours["steps_per_second"]["median"], best["steps_per_second"]["median"], ours["num_envs"]
 
 
-def per_second(times, id):
-    return 1e6 / times[f"{id}, gymnasium.make"], 1e6 / times[f"gymnasium.make('{id}')"]
+def row(what, ours, peer=None, limit=None, beside=""):
+    """A line of the table, with dashes for what was not measured."""
+    figures = [rate(ours), rate(peer), ratio(ours, peer), rate(limit), ratio(ours, limit)]
+    return LINE.format(what, *figures, beside).rstrip()
 
 
-def row(what, ours, other):
-    against = f"{other / 1e6:13.3f}M {ours / other:7.2f}" if other else ""
-    return f"{what:58} {ours / 1e6:9.3f}M {against}"
+def rate(value):
+    """Steps a second as text of three digits."""
+    if value is None:
+        return DASH
+    for unit, text in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.3g}{text}"
+    return f"{value:.3g}"
+
+
+def ratio(ours, other):
+    return DASH if other is None else f"{ours / other:.2f}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What every benchmark shares: where it ran, how often, and where its figures go."""
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -53,9 +54,105 @@ def timed(function, *args, runs):
     return once(), [once() for _ in range(runs)]
 
 
-def spread(values):
-    """Median, least and greatest of several measurements."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "runs": len(values)}
+class Repeated:
+    """A compiled function whose calls go on from each other's results, called as often as a run must last.
+
+    Args:
+        function: carry -> carry.
+        carry: what the first call gets: JAX or NumPy arrays.
+        about: what the row of figures says of it besides, such as the number of devices.
+    """
+
+    def __init__(self, function, carry, about):
+        self.function, self.carry, self.about = function, carry, about
+        self.calls, self.seconds = 1, []
+
+    def once(self):
+        """Seconds of one run, the wait for its results included."""
+        import jax
+
+        carry = self.carry
+        began = time.perf_counter()
+        for _ in range(self.calls):
+            carry = self.function(carry)
+        jax.block_until_ready(carry)
+        seconds = time.perf_counter() - began
+        self.carry = carry
+        return seconds
+
+    def calibrate(self, least):
+        """Chooses how many calls a run has, so that it lasts some more than `least` seconds."""
+        self.once()
+        while (seconds := self.once()) < least:
+            # Up to tenfold at a time: the wait at its end makes up most of a run that is very short.
+            self.calls = math.ceil(self.calls * min(10.0, 1.25 * least / seconds))
+
+
+def in_turn(subjects, *, runs, least):
+    """Runs several `Repeated` alternately, so that a noisy moment of the machine meets all; fills their `seconds`."""
+    for subject in subjects:
+        subject.calibrate(least)
+    for _ in range(runs):
+        for subject in subjects:
+            subject.seconds.append(subject.once())
+
+
+def compiled(function, *args, **options):
+    """(function, seconds): compiled for these arguments with these options of `jax.jit`, and the time that it took."""
+    import jax
+
+    began = time.perf_counter()
+    ready = jax.jit(function, **options).lower(*args).compile()
+    return ready, time.perf_counter() - began
+
+
+def ask_for_devices(count):
+    """Has JAX make so many devices of the host's cores, before its first computation; accelerators stay as they are."""
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", count)
+
+
+def usable(counts, num_envs):
+    """Those numbers of devices that there are and that divide the batch."""
+    import jax
+
+    return [count for count in counts if count <= jax.device_count() and num_envs % count == 0]
+
+
+def over_devices(tree, count=None):
+    """Splits the batch axis of every array over devices; the environments in a batch are independent.
+
+    Args:
+        count: how many of the devices; all by default.
+    """
+    import jax
+
+    return jax.device_put(tree, _over(count, "envs"))
+
+
+def on_all_of(tree, count=None):
+    """Copies a pytree to each of those devices that `over_devices` splits a batch over."""
+    import jax
+
+    return jax.device_put(tree, _over(count))
+
+
+def _over(count, *axes):
+    import jax
+
+    axis = jax.sharding.AxisType.Auto
+    devices = jax.devices()[:count]
+    mesh = jax.make_mesh((len(devices),), ("envs",), axis_types=(axis,), devices=devices)
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes))
+
+
+def spread(values, digits=None):
+    """Median, least and greatest of several measurements, rounded to so many digits behind the point if told."""
+    found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    if digits is not None:
+        found = {name: round(value, digits) if digits else round(value) for name, value in found.items()}
+    return {**found, "runs": len(values)}
 
 
 def save(name, rows, **more):
@@ -64,6 +161,55 @@ def save(name, rows, **more):
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"machine": machine(), **more, "rows": rows}, indent=1) + "\n")
     print(f"written: benchmarks/results/{path.name}")
+
+
+def save_into(name, rows, key, **more):
+    """Writes rows into `results/name.json`, in place of those with the same values under `key`; the others stay.
+
+    Each row says of which commit and day it is. Rows of another machine, or of another JAX, are dropped: they cannot
+    stand beside these.
+
+    Args:
+        rows: dicts.
+        key: names of the values that tell rows apart and that they are sorted by.
+    """
+    RESULTS.mkdir(exist_ok=True)
+    path, here = RESULTS / f"{name}.json", machine()
+    old = load(name)
+    if old and not _comparable(old["machine"], here):
+        print(f"{path.name} had rows of another machine or JAX, which are dropped")
+        old = None
+    stamp = {"commit": here["commit"], "date": here["date"]}
+    kept = merged(old["rows"] if old else [], [{**row, **stamp} for row in rows], key)
+    head = json.dumps({"machine": here, **more}, indent=1)[:-2]
+    lines = ",\n  ".join(json.dumps(row) for row in kept)
+    # A run that is killed while it writes must not take the rows of earlier ones with it.
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    partial.write_text(f'{head},\n "rows": [\n  {lines}\n ]\n}}\n')
+    partial.replace(path)
+
+
+def load(name):
+    """What `results/name.json` holds, None where there is no such file."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def merged(old, new, key):
+    """Old rows, with new ones in place of those that have the same values under `key`, sorted by these values.
+
+    Old rows without such a value, of an earlier form of the file, are dropped.
+    """
+    whole = [row for row in old if set(key) <= set(row)]
+    rows = {tuple(row[name] for name in key): row for row in [*whole, *new]}
+    return [rows[values] for values in sorted(rows)]
+
+
+def _comparable(machine, other):
+    """Whether figures of two machines may stand in one table."""
+    same = ("processor", "cores", "jax")
+    kinds = [set(found["devices"]) for found in (machine, other)]
+    return kinds[0] == kinds[1] and all(machine[name] == other[name] for name in same)
 
 
 def _processor():

@@ -1,79 +1,199 @@
 """How many steps a second a random policy makes, autoreset and statistics included.
 
-    python -m benchmarks.stepping                       # every id, N = 16384, one device a core
+    python -m benchmarks.stepping                              # every id, N = 16384
     python -m benchmarks.stepping --ids HeartPole-v0 --sizes 1024 16384 --devices 1
-    python -m benchmarks.stepping --ids CartPole-v1 --sizes 65536 --peers --name stepping_peers
+    python -m benchmarks.stepping --all                        # every id and size, with peers: some eight minutes
+    python -m benchmarks.stepping --all --missing --within 80  # as much of it as 80 seconds allow; ends with 75 if
+                                                               # some is left: repeat until it ends with 0
 
-Actions are drawn on the device from ordinary JAX keys; each step draws, moves, resets what ended and keeps the
-statistics of episodes. A run is one `jaxenvs.rollout`; its compilation is timed apart. `--peers` adds CartPole as
-Gymnasium steps it in NumPy, and as gymnax does where that is installed (`make interop-gymnax` installs it apart).
+A cell is an id and a batch size. Its subjects are measured in one process and in turn: ours, gymnax where it is
+installed and has the id (`make interop-gymnax` installs it apart; `.interop/gymnax/bin/python -m benchmarks.stepping`
+is then the command), and Gymnasium in NumPy for its classic control; the last two with `--peers`. Actions are drawn on
+the device from ordinary JAX keys (Gymnasium's: beforehand); each step draws, moves, resets what ended and keeps the
+statistics of episodes. Subjects in JAX are compiled ahead for each number of devices in `--devices` that divides the
+batch; `steps_per_second` is that of the number which was the fastest, `devices`, and `by_devices` has the medians of
+all. A run lasts `--seconds` or longer; compilation is timed apart.
+
+XLA compiles a loop over little data as one function without dispatch. `--small-loops` raises its bound for "little",
+for the batches of at most 8 environments; their rows are apart. XLA reads the flag once, so that takes a process of
+its own, which `--all` starts.
+
+Rows go into `results/stepping.json`, or the file of another `--name`, in place of those with the same id, size and
+subject.
 """
 
 import argparse
 import os
+import subprocess
+import sys
+import time
 
 import jax
 
 import jaxenvs
-from benchmarks.common import save, spread, timed
-from benchmarks.peers.stepping import gymnasium_cartpole, gymnax_cartpole
+from benchmarks.common import (
+    Repeated,
+    ask_for_devices,
+    commit,
+    compiled,
+    in_turn,
+    load,
+    on_all_of,
+    over_devices,
+    save_into,
+    spread,
+    timed,
+    usable,
+)
+from benchmarks.peers.stepping import gymnasium_steppers, gymnax_steppers
+
+SIZES = (1, 8, 64, 1024, 4096, 16384, 65536, 262144)
+SMALL = 8
+SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536"
+KEY = ("id", "num_envs", "subject")
+#: The exit status that says: not all is measured yet.
+SOME_LEFT = 75
 
 
-def main():
+def main(arguments=None):
+    options = parser().parse_args(arguments)
+    began = time.perf_counter()
+    if options.small_loops:
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SMALL_LOOPS}".strip()
+    ask_for_devices(max(options.devices))
+    wanted = cells(options)
+    for done, (id, num_envs) in enumerate(wanted):
+        if time.perf_counter() - began > options.within:
+            print(f"{len(wanted) - done} of {len(wanted)} cells are left")
+            sys.exit(SOME_LEFT)
+        save_into(options.name, measure_cell(id, num_envs, options), KEY)
+    print(f"{len(wanted)} cells in {time.perf_counter() - began:.0f} s: benchmarks/results/{options.name}.json")
+    if options.all and not options.small_loops:
+        sys.exit(small_loops(options, options.within - (time.perf_counter() - began)))
+
+
+def parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ids", nargs="+", default=sorted(jaxenvs.registry))
-    parser.add_argument("--sizes", nargs="+", type=int, default=[16384])
-    parser.add_argument(
-        "--devices", type=int, default=os.cpu_count(), help="host devices, where there is no accelerator"
-    )
-    parser.add_argument("--steps", type=int, default=10_000_000, help="environment steps of a run, roughly")
-    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--ids", nargs="+", choices=sorted(jaxenvs.registry), default=sorted(jaxenvs.registry))
+    parser.add_argument("--sizes", nargs="+", type=int, help="of the batches; 16384, or with --all " + str(SIZES))
+    counts = sorted({1, os.cpu_count() or 1})
+    parser.add_argument("--devices", nargs="+", type=int, default=counts, help="numbers of devices to try each cell on")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.1, help="that each run lasts at least")
     parser.add_argument("--name", default="stepping", help="of the file in benchmarks/results/")
-    parser.add_argument("--peers", action="store_true", help="CartPole by Gymnasium and gymnax, too")
-    options = parser.parse_args()
-    jax.config.update("jax_num_cpu_devices", options.devices)
-    rows = [measure(id, size, options.steps, options.runs) for id in options.ids for size in options.sizes]
-    if options.peers:
-        rows += [row for size in options.sizes for row in measure_peers(size, options.steps, options.runs) if row]
-    save(options.name, rows)
+    parser.add_argument("--peers", action="store_true", help="Gymnasium and gymnax too")
+    parser.add_argument("--small-loops", action="store_true", help=f"with XLA_FLAGS={SMALL_LOOPS}, sizes up to {SMALL}")
+    parser.add_argument("--all", action="store_true", help="every size, --peers, and --small-loops afterwards")
+    parser.add_argument("--missing", action="store_true", help="only cells without a row of this commit")
+    parser.add_argument("--within", type=float, default=float("inf"), help="seconds after which no cell is begun")
+    return parser
 
 
-def measure(id, num_envs, steps, runs):
-    """A row of figures for one environment and batch size."""
-    envs = jaxenvs.make_vec(id, num_envs)
-    num_steps = max(1, steps // num_envs)
-
-    @jax.jit
-    def run(key, state, obs):
-        def policy(key, obs):
-            return envs.sample_actions(key)
-
-        return jaxenvs.rollout(envs, policy, key, state, obs, num_steps, collect=lambda *_: None)[:2]
-
-    state, obs = over_devices(envs.reset(jax.random.key(0)))
-    first, seconds = timed(run, jax.random.key(1), state, obs, runs=runs)
-    rates = spread([num_envs * num_steps / s for s in seconds])
-    print(
-        f"{id:24} N={num_envs:7} devices={jax.device_count()}  {rates['median'] / 1e6:8.1f}M steps/s "
-        f"({rates['min'] / 1e6:.1f} to {rates['max'] / 1e6:.1f})  first call {first:.2f} s"
-    )
-    return {"id": id, "num_envs": num_envs, "num_steps": num_steps, "first_call_s": first, "steps_per_second": rates}
+def cells(options):
+    """The (id, size) to measure."""
+    sizes = options.sizes or (SIZES if options.all else [SMALL if options.small_loops else 16384])
+    if options.small_loops:
+        sizes = [size for size in sizes if size <= SMALL]
+    wanted = [(id, size) for id in options.ids for size in sizes]
+    old = load(options.name) if options.missing else None
+    now, subject = commit(), named("jaxenvs", options.small_loops)
+    there = {
+        (row["id"], row["num_envs"])
+        for row in (old["rows"] if old else [])
+        if row.get("commit") == now and row.get("subject") == subject
+    }
+    return [cell for cell in wanted if cell not in there]
 
 
-def measure_peers(num_envs, steps, runs):
-    """Rows for those peers that are installed."""
-    rows = [gymnasium_cartpole(num_envs, steps, runs), gymnax_cartpole(num_envs, steps, runs, over_devices)]
-    for row in filter(None, rows):
-        rates = row["steps_per_second"]
-        print(f"{row['id']:32} N={num_envs:7}  {rates['median'] / 1e6:8.1f}M steps/s")
+def small_loops(options, within):
+    """Measures the small cells again in a process of its own: its exit status."""
+    command = ["--ids", *options.ids, "--sizes", *map(str, options.sizes or SIZES), "--all", "--small-loops"]
+    command += ["--devices", *map(str, options.devices), "--runs", str(options.runs), "--name", options.name]
+    command += ["--seconds", str(options.seconds), "--within", str(max(0.0, within))]
+    command += ["--missing"] if options.missing else []
+    return subprocess.run([sys.executable, "-m", "benchmarks.stepping", *command]).returncode
+
+
+def named(subject, with_small_loops):
+    return f"{subject}, small loops" if with_small_loops else subject
+
+
+def measure_cell(id, num_envs, options):
+    """Rows of figures for one environment and batch size, one for each subject."""
+    counts = usable(options.devices, num_envs) or [1]
+    steppers = {"jaxenvs": [our_stepper(id, num_envs, count) for count in counts]}
+    if options.peers or options.all:
+        steppers["gymnax"] = gymnax_steppers(id, num_envs, counts)
+        steppers["gymnasium"] = [] if options.small_loops else gymnasium_steppers(id, num_envs)
+    in_turn([way for ways in steppers.values() for way in ways], runs=options.runs, least=options.seconds)
+    found = {named(name, options.small_loops): ways for name, ways in steppers.items() if ways}
+    rows = [row(name, id, num_envs, ways) for name, ways in found.items()]
+    for line in rows:
+        print(row_text(line), flush=True)
     return rows
 
 
-def over_devices(tree):
-    """Splits the batch axis of every array over all devices; the environments in a batch are independent."""
-    axis = jax.sharding.AxisType.Auto
-    mesh = jax.make_mesh((jax.device_count(),), ("envs",), axis_types=(axis,))
-    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("envs")))
+def our_stepper(id, num_envs, devices, num_steps=None):
+    """Ours, to be run: a `Repeated`."""
+    envs = jaxenvs.make_vec(id, num_envs)
+    num_steps = num_steps or steps_of_a_call(num_envs)
+
+    def policy(key, obs):
+        return envs.sample_actions(key)
+
+    def advance(carry):
+        key, state, obs = carry
+        key, play_key = jax.random.split(key)
+        state, obs, _ = jaxenvs.rollout(envs, policy, play_key, state, obs, num_steps, collect=lambda *_: None)
+        return key, state, obs
+
+    state, obs = over_devices(envs.reset(jax.random.key(0)), devices)
+    carry = on_all_of(jax.random.key(1), devices), state, obs
+    places = jax.tree.map(lambda x: x.sharding, carry)
+    function, seconds = compiled(advance, carry, out_shardings=places)
+    return Repeated(function, carry, {"devices": devices, "num_steps": num_steps, "compile_s": round(seconds, 3)})
+
+
+def steps_of_a_call(num_envs):
+    """So many that a call lasts some hundredths of a second, beside which calling costs nothing."""
+    return min(10_000, max(16, 2_000_000 // num_envs))
+
+
+def row(subject, id, num_envs, ways):
+    """The figures of a subject: those of the number of devices with the best median."""
+    rates = [[num_envs * way.about["num_steps"] * way.calls / s for s in way.seconds] for way in ways]
+    figures = [spread(found, digits=0) for found in rates]
+    best = max(range(len(ways)), key=lambda i: figures[i]["median"])
+    by_devices = {str(way.about["devices"]): found["median"] for way, found in zip(ways, figures)}
+    return {
+        "subject": subject,
+        "id": id,
+        "num_envs": num_envs,
+        **ways[best].about,
+        "calls": ways[best].calls,
+        "run_s": round(min(ways[best].seconds), 4),
+        "steps_per_second": figures[best],
+        "by_devices": by_devices,
+    }
+
+
+def row_text(row):
+    rates, compile_s = row["steps_per_second"], row["compile_s"]
+    compiling = f"  compiled in {compile_s:.2f} s" if compile_s is not None else ""
+    return (
+        f"{row['id']:32} N={row['num_envs']:<7} {row['subject']:20} {rates['median'] / 1e6:9.3f}M steps/s "
+        f"({rates['min'] / 1e6:.3f} to {rates['max'] / 1e6:.3f})  devices {row['devices']}{compiling}"
+    )
+
+
+def measure(id, num_envs, steps, runs):
+    """A row of figures of ours over all devices, of runs of so many steps in one call, for `benchmarks.limit`."""
+    num_steps = max(1, steps // num_envs)
+    stepper = our_stepper(id, num_envs, jax.device_count(), num_steps)
+    first, seconds = timed(stepper.function, stepper.carry, runs=runs)
+    rates = spread([num_envs * num_steps / s for s in seconds])
+    first += stepper.about["compile_s"]
+    return {"id": id, "num_envs": num_envs, "num_steps": num_steps, "first_call_s": first, "steps_per_second": rates}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,234 @@
+"""What the benchmarks share, the matrix of stepping, and the table of the short set, on batches of four."""
+
+import json
+import sys
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as short_set
+from benchmarks import common, stepping
+from benchmarks.peers import stepping as peers
+
+KEY = ("id", "num_envs")
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    """An empty folder of results, and no other devices than there are."""
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    monkeypatch.setattr(stepping, "ask_for_devices", lambda count: None)
+    return tmp_path
+
+
+@pytest.fixture
+def short_calls(monkeypatch):
+    monkeypatch.setattr(stepping, "steps_of_a_call", lambda num_envs: 3)
+
+
+def rows_of(name):
+    return (common.load(name) or {})["rows"]
+
+
+def measured(*arguments):
+    """The rows of the file after a run with these arguments."""
+    stepping.main([*arguments, "--runs", "2", "--seconds", "0.001", "--devices", "1", "--name", "matrix"])
+    return rows_of("matrix")
+
+
+def test_rows_of_equal_key_are_replaced_and_others_stay():
+    old = [{"id": "b", "num_envs": 8, "rate": 1}, {"id": "a", "num_envs": 64, "rate": 2}, {"id": "of an earlier form"}]
+    new = [{"id": "b", "num_envs": 8, "rate": 3}, {"id": "a", "num_envs": 1, "rate": 4}]
+    found = common.merged(old, new, KEY)
+    assert [(row["id"], row["num_envs"], row["rate"]) for row in found] == [("a", 1, 4), ("a", 64, 2), ("b", 8, 3)]
+
+
+def test_rows_are_saved_each_with_its_commit(results, monkeypatch):
+    monkeypatch.setattr(common, "commit", lambda: "first")
+    common.save_into("some", [{"id": "a", "num_envs": 1}, {"id": "b", "num_envs": 1}], KEY)
+    monkeypatch.setattr(common, "commit", lambda: "second")
+    common.save_into("some", [{"id": "b", "num_envs": 1}], KEY)
+    found = common.load("some") or {}
+    assert [(row["id"], row["commit"]) for row in found["rows"]] == [("a", "first"), ("b", "second")]
+    assert found["machine"]["commit"] == "second"
+    assert sorted(path.name for path in results.iterdir()) == ["some.json"]
+
+
+def test_rows_of_another_machine_are_dropped(results, capsys):
+    common.save_into("some", [{"id": "a", "num_envs": 1}], KEY)
+    found = common.load("some") or {}
+    found["machine"]["processor"] = "another"
+    (results / "some.json").write_text(json.dumps(found))
+    common.save_into("some", [{"id": "b", "num_envs": 1}], KEY)
+    assert [row["id"] for row in rows_of("some")] == ["b"]
+    assert "another machine" in capsys.readouterr().out
+
+
+def test_a_spread_has_median_ends_and_count():
+    assert common.spread([3.26, 1.04, 2.0]) == {"median": 2.0, "min": 1.04, "max": 3.26, "runs": 3}
+    assert common.spread([3.26, 1.04, 2.0], digits=0) == {"median": 2, "min": 1, "max": 3, "runs": 3}
+    assert common.spread([3.26, 1.04], digits=1)["max"] == 3.3
+
+
+def test_a_run_has_as_many_calls_as_it_must_last_and_goes_on_from_the_last():
+    made = []
+    repeated = common.Repeated(lambda n: made.append(n) or n + 1, 0, {})
+    common.in_turn([repeated], runs=3, least=0.002)
+    assert made == list(range(len(made)))
+    assert repeated.calls > 10
+    assert len(repeated.seconds) == 3 and min(repeated.seconds) > 0.0005
+
+
+def test_a_cell_is_measured_and_its_figures_fit_together(short_calls):
+    (row,) = measured("--ids", "HeartPole-v0", "--sizes", "4")
+    assert (row["subject"], row["id"], row["num_envs"]) == ("jaxenvs", "HeartPole-v0", 4)
+    assert row["devices"] == 1 and row["by_devices"] == {"1": row["steps_per_second"]["median"]}
+    assert row["steps_per_second"]["runs"] == 2
+    steps = 4 * row["num_steps"] * row["calls"]
+    assert row["steps_per_second"]["max"] == pytest.approx(steps / row["run_s"], rel=0.1)
+    assert 0.01 < row["compile_s"] < 60
+
+
+def test_our_stepper_steps_the_batch_with_new_keys(short_calls):
+    stepper = stepping.our_stepper("CartPole-v1", 4, 1)
+    key, state, obs = stepper.function(stepper.carry)
+    assert state.episode_length.tolist() == [3] * 4
+    again = stepper.function((key, stepper.carry[1], stepper.carry[2]))
+    assert not np.array_equal(again[2], obs)
+
+
+def test_gymnasium_is_measured_beside_ours(short_calls):
+    rows = measured("--ids", "CartPole-v1", "Acrobot-v1", "FiveChoices-v0", "--sizes", "4", "--peers")
+    found = {(row["id"], row["subject"]): row for row in rows if row["subject"] != "gymnax"}
+    assert found["CartPole-v1", "gymnasium"]["mode"] == "vector_entry_point"
+    assert found["Acrobot-v1", "gymnasium"]["mode"] == "sync"
+    assert ("FiveChoices-v0", "gymnasium") not in found and ("FiveChoices-v0", "jaxenvs") in found
+    assert all(row["steps_per_second"]["median"] > 1000 for row in found.values())
+
+
+def test_gymnasium_is_left_out_where_a_step_takes_too_long():
+    assert peers.gymnasium_steppers("Pendulum-v1", 2 * peers.SYNC_LIMIT) == []
+
+
+class FakeSpace(types.SimpleNamespace):
+    """gymnax's spaces, as far as they are used."""
+
+
+class FakeEnv:
+    """An environment that counts, with gymnax's signatures."""
+
+    def action_space(self, params):
+        return FakeSpace(n=params)
+
+    def reset(self, key, params):
+        return jnp.float32(0), jnp.int32(0)
+
+    def step(self, key, state, action, params):
+        return jnp.float32(0), state + 1 + 0 * action, jnp.float32(0), jnp.bool_(False), jnp.bool_(False), {}
+
+
+def test_gymnax_is_measured_where_it_is_installed(monkeypatch):
+    fake = types.SimpleNamespace(registered_envs=["CartPole-v1"], make=lambda id: (FakeEnv(), 2))
+    monkeypatch.setitem(sys.modules, "gymnax", fake)
+    monkeypatch.setattr(peers.importlib.metadata, "version", lambda name: "1.2.3")
+    assert peers.gymnax_steppers("Pendulum-v1", 4, [1]) == []
+    (stepper,) = peers.gymnax_steppers("CartPole-v1", 4, [1])
+    assert stepper.about["version"] == "1.2.3" and stepper.about["devices"] == 1
+    _, state = stepper.function(stepper.carry)
+    assert state.tolist() == [stepper.about["num_steps"]] * 4
+
+
+def test_gymnax_is_left_out_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnax", None)
+    assert peers.gymnax_steppers("CartPole-v1", 4, [1]) == []
+
+
+def test_actions_for_gymnax_are_in_its_spaces():
+    key = jax.random.key(0)
+    assert set(peers.sample(FakeSpace(n=3), key, 100).tolist()) == {0, 1, 2}
+    actions = peers.sample(FakeSpace(shape=(1,), low=-2.0, high=2.0), key, 100)
+    assert actions.shape == (100, 1) and -2 <= actions.min() < -1 and 1 < actions.max() <= 2
+
+
+def test_cells_of_this_commit_are_not_measured_again(short_calls, monkeypatch, capsys):
+    arguments = ["--ids", "FiveChoices-v0", "--sizes", "1", "4"]
+    monkeypatch.setattr(common, "commit", lambda: "now")
+    monkeypatch.setattr(stepping, "commit", lambda: "now")
+    measured(*arguments[:-1])
+    before = rows_of("matrix")
+    capsys.readouterr()
+    rows = measured(*arguments, "--missing")
+    assert "N=4 " in (said := capsys.readouterr().out) and "N=1 " not in said
+    assert [row["num_envs"] for row in rows] == [1, 4] and rows[0] == before[0]
+    monkeypatch.setattr(stepping, "commit", lambda: "later")
+    assert len(stepping.cells(stepping.parser().parse_args([*arguments, "--missing", "--name", "matrix"]))) == 2
+
+
+def test_without_time_left_the_status_says_so(capsys):
+    with pytest.raises(SystemExit) as left:
+        measured("--ids", "FiveChoices-v0", "CartPole-v1", "--sizes", "4", "--within", "-1")
+    assert left.value.code == stepping.SOME_LEFT
+    assert "2 of 2 cells are left" in capsys.readouterr().out
+
+
+def test_small_batches_are_measured_again_in_another_process(short_calls, monkeypatch):
+    started = []
+    monkeypatch.setattr(stepping, "SIZES", (4,))
+    ended = types.SimpleNamespace(returncode=75)
+    fake = types.SimpleNamespace(run=lambda command: started.append(command) or ended)
+    monkeypatch.setattr(stepping, "subprocess", fake)
+    with pytest.raises(SystemExit) as left:
+        measured("--ids", "FiveChoices-v0", "--all")
+    assert left.value.code == 75
+    options = stepping.parser().parse_args(started[0][3:])
+    assert options.small_loops and options.ids == ["FiveChoices-v0"] and options.name == "matrix"
+    assert stepping.cells(options) == [("FiveChoices-v0", 4)]
+
+
+def test_rows_with_the_flag_stand_apart(short_calls, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    measured("--ids", "FiveChoices-v0", "--sizes", "4")
+    rows = measured("--ids", "FiveChoices-v0", "--sizes", "4", "1024", "--small-loops")
+    assert [(row["num_envs"], row["subject"]) for row in rows] == [(4, "jaxenvs"), (4, "jaxenvs, small loops")]
+    assert stepping.SMALL_LOOPS in stepping.os.environ["XLA_FLAGS"]
+
+
+def test_the_row_for_the_limit_has_what_the_limit_reads(short_calls):
+    row = stepping.measure("CartPole-v1", 4, steps=40, runs=1)
+    assert (row["id"], row["num_envs"], row["num_steps"]) == ("CartPole-v1", 4, 10)
+    assert row["steps_per_second"]["runs"] == 1
+
+
+def rate(value):
+    return {"steps_per_second": {"median": value}}
+
+
+def test_the_table_says_ours_peer_limit_and_ratios():
+    limit = []
+    for id in short_set.IDS:
+        limit.append({"id": id, "subject": "jaxenvs", "num_envs": 16384, **rate(100e6)})
+        about = {"id": id, "subject": "C", "form": "scan", "generator": "threefry2x32-20 as ours"}
+        limit += [{**about, **rate(1.5e9)}, {**about, "ours_over_this": 0.2, **rate(500e6)}]
+    cell = {"id": "CartPole-v1", "num_envs": 65536}
+    step = [{**cell, "subject": "jaxenvs", **rate(150e6)}, {**cell, "subject": "gymnasium", **rate(30e6)}]
+    alone = [{"id": "HeartPole-v0", "num_envs": 8, "subject": "jaxenvs", **rate(5e6)}]
+    names = "CartPole-v1, gymnasium.make", "gymnasium.make('CartPole-v1')", "HeartPole-v0, bare", "NumPy HeartPole"
+    single = [{"subject": name, "microseconds": {"median": us}} for name, us in zip(names, (8.0, 4.0, 7.0, 14.0))]
+    names = "CartPole-v1, NumPy, NextStep", "gymnasium's CartPole-v1, NumPy"
+    bridges = [{"subject": name, **rate(value)} for name, value in zip(names, (20e6, 25e6))]
+    training = [{"id": "CartPole-v1", **rate(560e3)}]
+    lines = [line.split("  ") for line in short_set.table(limit, step + alone, training, single, bridges)]
+    found = [[part.strip() for part in line if part.strip()] for line in lines]
+    assert found[0] == ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
+    assert found[1][1:] == ["100M", "-", "-", "500M", "0.20", "limit: C, same generator"]
+    assert found[4] == [
+        "CartPole-v1, random policy, N=65536", "150M", "30M", "5.00", "-", "-", "peer: Gymnasium's NumPy",
+    ]  # fmt: skip
+    assert found[5] == ["HeartPole-v0, random policy, N=8", "5M", "-", "-", "-", "-"]
+    assert found[6][1:] == ["560k", "-", "-", "-", "-"]
+    assert found[7][1:4] == ["125k", "250k", "0.50"]
+    assert found[8][1:4] == ["143k", "71.4k", "2.00"]
+    assert found[9][1:4] == ["20M", "25M", "0.80"]
