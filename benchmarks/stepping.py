@@ -121,7 +121,8 @@ def named(subject, with_small_loops):
 def measure_cell(id, num_envs, options):
     """Rows of figures for one environment and batch size, one for each subject."""
     counts = usable(options.devices, num_envs) or [1]
-    steppers = {"jaxenvs": [our_stepper(id, num_envs, count) for count in counts]}
+    start = jaxenvs.make_vec(id, num_envs).reset(jax.random.key(0))
+    steppers = {"jaxenvs": [our_stepper(id, num_envs, count, start=start) for count in counts]}
     if options.peers or options.all:
         steppers["gymnax"] = gymnax_steppers(id, num_envs, counts)
         steppers["gymnasium"] = [] if options.small_loops else gymnasium_steppers(id, num_envs)
@@ -133,8 +134,8 @@ def measure_cell(id, num_envs, options):
     return rows
 
 
-def our_stepper(id, num_envs, devices, num_steps=None):
-    """Ours, to be run: a `Repeated`."""
+def our_stepper(id, num_envs, devices, num_steps=None, start=None):
+    """Ours, to be run, from a start as `reset` gives it: a `Repeated`."""
     envs = jaxenvs.make_vec(id, num_envs)
     num_steps = num_steps or steps_of_a_call(num_envs)
 
@@ -147,7 +148,7 @@ def our_stepper(id, num_envs, devices, num_steps=None):
         state, obs, _ = jaxenvs.rollout(envs, policy, play_key, state, obs, num_steps, collect=lambda *_: None)
         return key, state, obs
 
-    state, obs = over_devices(envs.reset(jax.random.key(0)), devices)
+    state, obs = over_devices(start or envs.reset(jax.random.key(0)), devices)
     carry = on_all_of(jax.random.key(1), devices), state, obs
     places = jax.tree.map(lambda x: x.sharding, carry)
     function, seconds = compiled(advance, carry, out_shardings=places)

@@ -69,9 +69,11 @@ def gymnax_steppers(id, num_envs, devices):
     def advance(carry):
         return jax.lax.scan(one, carry, length=num_steps)[0]
 
+    keys = jax.random.split(jax.random.key(0), num_envs)
+    _, start = jax.jit(jax.vmap(env.reset, (0, None)))(keys, params)
+
     def stepper(count):
-        _, state = jax.vmap(env.reset, (0, None))(jax.random.split(jax.random.key(0), num_envs), params)
-        carry = on_all_of(jax.random.key(1), count), over_devices(state, count)
+        carry = on_all_of(jax.random.key(1), count), over_devices(start, count)
         places = jax.tree.map(lambda x: x.sharding, carry)
         function, seconds = compiled(advance, carry, out_shardings=places)
         version = importlib.metadata.version("gymnax")
