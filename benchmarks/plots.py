@@ -148,6 +148,8 @@ def scaling(rows, limit):
     members = distinct(rows, "members")
     right.set_xticks(members, members)
     right.minorticks_off()
+    right.set_yscale("linear")
+    right.set_ylim(bottom=0)
     return figure
 
 
