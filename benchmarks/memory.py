@@ -6,9 +6,9 @@
 Each point is a process of its own, several times over. It compiles, gives freed memory back to the system, and notes
 its resident memory; then it starts the environments, runs, and notes the peak that the kernel kept since: `bytes` is
 the difference, so that neither Python nor JAX, XLA and its programs are part of it. `bytes_per_env` is that divided by
-the number of environments, and `state_bytes_per_env` is what their states and observations take by themselves. Some
-megabytes are the noise of the C library, which keeps for each thread what it frees: a loop of many steps comes to have
-more of them, and then no more.
+the number of environments, and `state_bytes_per_env` is what their states and observations take by themselves. A few
+megabytes come from the C library's pools, one for each thread, which a long loop fills slowly: with MALLOC_ARENA_MAX=1,
+40,000 steps of 4096 CartPoles took 1 MiB. What is below one is noise.
 
 The subjects:
 
