@@ -19,9 +19,11 @@ SET = {
     "single_env": ["--ids", *IDS, "--runs", "5"],
     "bridges": ["--ids", *IDS, "--runs", "5"],
 }
-PEERS = {"gymnasium": "Gymnasium's NumPy", "gymnax": "gymnax"}
+PEERS = {"gymnasium": "Gymnasium's NumPy", "gymnax, tuned": "gymnax, tuned as ours"}
+#: Which of ours is held against which generator of the C.
+LIMITS = (("jaxenvs", "threefry2x32-20 as ours"), ("jaxenvs, fast keys", "philox4x32-10"))
 DASH = "-"
-LINE = "{:46} {:>8} {:>8} {:>11} {:>8} {:>12}  {}"
+LINE = "{:50} {:>8} {:>8} {:>11} {:>8} {:>12}  {}"
 
 
 def main():
@@ -41,8 +43,10 @@ def table(limit, stepping, training, single_env, bridges):
     columns = ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
     yield LINE.format(*columns)
     for id in IDS:
-        ours, best, num_envs = ours_and_limit(limit, id, "threefry2x32-20 as ours")
-        yield row(f"{id}, random policy, N={num_envs}", ours, limit=best, beside="limit: C, same generator")
+        for subject, generator in LIMITS:
+            ours, best, num_envs = ours_and_limit(limit, id, subject, generator)
+            keys = ", fast keys" if "fast" in subject else ""
+            yield row(f"{id}, random policy, N={num_envs}{keys}", ours, limit=best, beside=f"limit: C, {generator}")
     yield from stepping_lines(stepping)
     for line in training:
         yield row(f"{line['id']}, PPO 256x128, 2x64 networks", line["steps_per_second"]["median"])
@@ -67,6 +71,7 @@ def stepping_lines(rows):
             if (line["id"], line["num_envs"]) == (id, num_envs)
         }
         what, ours = f"{id}, random policy, N={num_envs}", found["jaxenvs"]
+        yield row(what + ", fast keys", found["jaxenvs, fast keys"])
         peers = [(name, text) for name, text in PEERS.items() if name in found]
         for name, text in peers:
             yield row(what, ours, found[name], beside=f"peer: {text}")
@@ -74,10 +79,10 @@ def stepping_lines(rows):
             yield row(what, ours)
 
 
-def ours_and_limit(rows, id, generator):
+def ours_and_limit(rows, id, subject, generator):
     """Medians of ours, and of C in the form of a scan with all its threads, and the batch size of both."""
     mine = [line for line in rows if line["id"] == id]
-    ours = next(line for line in mine if line["subject"] == "jaxenvs")
+    ours = next(line for line in mine if line["subject"] == subject)
     compared = [line for line in mine if "ours_over_this" in line]
     best = next(line for line in compared if (line["form"], line["generator"]) == ("scan", generator))
     return ours["steps_per_second"]["median"], best["steps_per_second"]["median"], ours["num_envs"]

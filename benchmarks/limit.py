@@ -25,6 +25,7 @@ The generators:
   uniform number takes only the upper 23.
 - "none": a fixed pattern in place of random words.
 
+Ours are measured with ordinary keys and with those of `jaxenvs.random.fast`, in a process set up by `jaxenvs.tune_cpu`.
 Each run of ours stands beside one of each C program, several times in turn; a ratio is that of neighbours. Threads of
 C are pinned to a core each, and ours run on as many host devices. On one thread only C is measured: XLA computes on
 all cores also for one device.
@@ -52,6 +53,7 @@ import numpy as np
 import jaxenvs
 from benchmarks.common import save, spread
 from benchmarks.stepping import measure
+from jaxenvs.random import as_key, fast
 
 SOURCE = Path(__file__).parent / "native" / "limit.c"
 GENERATORS = (
@@ -62,7 +64,8 @@ GENERATORS = (
     "none",
 )
 FORMS = ("scan", "blocked")
-OURS = "jaxenvs"
+OURS = {"jaxenvs": as_key, "jaxenvs, fast keys": fast}
+OVER = {"jaxenvs": "ours_over_this", "jaxenvs, fast keys": "fast_over_this"}
 
 
 class Layout(NamedTuple):
@@ -258,7 +261,7 @@ def main():
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--name", default="limit", help="of the file in benchmarks/results/")
     options = parser.parse_args()
-    jax.config.update("jax_num_cpu_devices", options.devices)
+    jaxenvs.tune_cpu(options.devices)
     native = Native()
     if options.num_envs < 1 or options.num_envs % native.tile:
         parser.error(f"--num-envs must be a multiple of {native.tile}, got {options.num_envs}")
@@ -281,17 +284,21 @@ def compare(native, id, options):
     num_steps = max(1, options.steps // options.num_envs)
     for run in runs.values():
         run(num_steps=100)
-    ours, rates, statistics = [], {subject: [] for subject in subjects}, {}
+    ours, rates, statistics = {name: [] for name in OURS}, {subject: [] for subject in subjects}, {}
     for _ in range(options.runs):
-        # Its own line would say too little: the rows are printed below.
-        with contextlib.redirect_stdout(io.StringIO()):
-            ours.append(measure(id, options.num_envs, options.our_steps, runs=1))
+        for name, kind in OURS.items():
+            # Its own line would say too little: the rows are printed below.
+            with contextlib.redirect_stdout(io.StringIO()):
+                ours[name].append(measure(id, options.num_envs, options.our_steps, runs=1, kind=kind))
         for subject, run in runs.items():
             rate, statistics[subject] = run(num_steps)
             rates[subject].append(rate)
-    our_rates = [row["steps_per_second"]["median"] for row in ours]
-    rows = [{**ours[0], "subject": OURS, "devices": jax.device_count(), "steps_per_second": spread(our_rates)}]
-    print(f"{id:16} {OURS:31} {'':8} {jax.device_count()} devices {rate_text(rows[0])}")
+    our_rates = {name: [row["steps_per_second"]["median"] for row in found] for name, found in ours.items()}
+    rows = []
+    for name, found in ours.items():
+        about = {"subject": name, "devices": jax.device_count(), "steps_per_second": spread(our_rates[name])}
+        rows.append({**found[0], **about})
+        print(f"{id:16} {name:31} {'':8} {jax.device_count()} devices {rate_text(rows[-1])}")
     for subject in subjects:
         generator, form, count = subject
         row = {
@@ -306,8 +313,9 @@ def compare(native, id, options):
             "last_run": {name: None if math.isnan(value) else value for name, value in statistics[subject].items()},
         }
         if count == options.devices:
-            row["ours_over_this"] = spread([mine / its for mine, its in zip(our_rates, rates[subject])])
-        ratio = f"  ours / this: {row['ours_over_this']['median']:.2f}" if "ours_over_this" in row else ""
+            for name, mine in our_rates.items():
+                row[OVER[name]] = spread([one / its for one, its in zip(mine, rates[subject])])
+        ratio = "".join(f"  {text} {row[text]['median']:.2f}" for text in OVER.values() if text in row)
         print(f"{id:16} {generator:31} {form:8} {count} threads {rate_text(row)}{ratio}")
         rows.append(row)
     return rows
@@ -333,11 +341,12 @@ def runner(native, id, options, generator, form, threads):
 
 
 def main_ratios(rows):
-    """{id: {generator: median of ours / C}} for the form of a scan and all threads."""
+    """{id: {ours: {generator: median of ours / C}}} for the form of a scan and all threads."""
     ratios = {}
     for row in rows:
-        if row.get("form") == "scan" and "ours_over_this" in row:
-            ratios.setdefault(row["id"], {})[row["generator"]] = row["ours_over_this"]["median"]
+        for name, over in OVER.items():
+            if row.get("form") == "scan" and over in row:
+                ratios.setdefault(row["id"], {}).setdefault(name, {})[row["generator"]] = row[over]["median"]
     return ratios
 
 

@@ -81,7 +81,8 @@ def stepping(rows, limit):
     figure, axes = new(7.2, 4.6)
     for id, colour in zip(SHOWN, COLOURS):
         line(axes, series(rows, id=id, subject="jaxenvs"), colour, id)
-    for subject, style in (("gymnax", "--"), ("gymnasium", ":")):
+    line(axes, series(rows, id=SHOWN[0], subject="jaxenvs, fast keys"), COLOURS[0], f"{SHOWN[0]}, fast keys", "-.")
+    for subject, style in (("gymnax, tuned", "--"), ("gymnasium", ":")):
         line(axes, series(rows, id=SHOWN[0], subject=subject), COLOURS[0], f"{SHOWN[0]} by {subject}", style)
     for id, colour in zip(SHOWN, COLOURS):
         for num_envs, rate in series(best_c(limit, id)):

@@ -6,17 +6,17 @@
     python -m benchmarks.stepping --all --missing --within 80  # as much of it as 80 seconds allow; ends with 75 if
                                                                # some is left: repeat until it ends with 0
 
-A cell is an id and a batch size. Its subjects are measured in one process and in turn: ours, gymnax where it is
-installed and has the id (`make interop-gymnax` installs it apart; `.interop/gymnax/bin/python -m benchmarks.stepping`
-is then the command), and Gymnasium in NumPy for its classic control; the last two with `--peers`. Actions are drawn on
-the device from ordinary JAX keys (Gymnasium's: beforehand); each step draws, moves, resets what ended and keeps the
-statistics of episodes. Subjects in JAX are compiled ahead for each number of devices in `--devices` that divides the
-batch; `steps_per_second` is that of the number which was the fastest, `devices`, and `by_devices` has the medians of
-all. A run lasts `--seconds` or longer; compilation is timed apart.
+A cell is an id and a batch size. Its subjects are measured in one process and in turn: ours with ordinary JAX keys, and
+with those of `jaxenvs.random.fast`; with `--peers` gymnax where it is installed and has the id (`make interop-gymnax`
+installs it apart; `.interop/gymnax/bin/python -m benchmarks.stepping` is then the command), and Gymnasium in NumPy for
+its classic control. Actions are drawn on the device (Gymnasium's: beforehand); each step draws, moves, resets what
+ended and keeps the statistics of episodes. Subjects in JAX are compiled ahead for each number of devices in `--devices`
+that divides the batch; `steps_per_second` is that of the number which was the fastest, `devices`, and `by_devices` has
+the medians of all. A run lasts `--seconds` or longer; compilation is timed apart.
 
-XLA compiles a loop over little data as one function without dispatch. `--small-loops` raises its bound for "little",
-for the batches of at most 8 environments; their rows are apart. XLA reads the flag once, so that takes a process of
-its own, which `--all` starts.
+The process is set up by `jaxenvs.tune_cpu`, gymnax's too. `--untuned` leaves JAX as it is found, but for the number of
+devices, and measures ours and gymnax; XLA reads its flags once, so that takes a process of its own, which `--all`
+starts for three sizes.
 
 Rows go into `results/stepping.json`, or the file of another `--name`, in place of those with the same id, size and
 subject.
@@ -46,10 +46,11 @@ from benchmarks.common import (
     usable,
 )
 from benchmarks.peers.stepping import gymnasium_steppers, gymnax_steppers
+from jaxenvs.random import as_key, fast
 
 SIZES = (1, 8, 64, 1024, 4096, 16384, 65536, 262144)
-SMALL = 8
-SMALL_LOOPS = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=65536"
+#: With JAX as it is found.
+UNTUNED_SIZES = (1, 1024, 65536)
 KEY = ("id", "num_envs", "subject")
 #: The exit status that says: not all is measured yet.
 SOME_LEFT = 75
@@ -58,9 +59,7 @@ SOME_LEFT = 75
 def main(arguments=None):
     options = parser().parse_args(arguments)
     began = time.perf_counter()
-    if options.small_loops:
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SMALL_LOOPS}".strip()
-    ask_for_devices(max(options.devices))
+    (ask_for_devices if options.untuned else jaxenvs.tune_cpu)(max(options.devices))
     wanted = cells(options)
     for done, (id, num_envs) in enumerate(wanted):
         if time.perf_counter() - began > options.within:
@@ -68,8 +67,8 @@ def main(arguments=None):
             sys.exit(SOME_LEFT)
         save_into(options.name, measure_cell(id, num_envs, options), KEY)
     print(f"{len(wanted)} cells in {time.perf_counter() - began:.0f} s: benchmarks/results/{options.name}.json")
-    if options.all and not options.small_loops:
-        sys.exit(small_loops(options, options.within - (time.perf_counter() - began)))
+    if options.all and not options.untuned:
+        sys.exit(untuned(options, options.within - (time.perf_counter() - began)))
 
 
 def parser():
@@ -82,8 +81,8 @@ def parser():
     parser.add_argument("--seconds", type=float, default=0.1, help="that each run lasts at least")
     parser.add_argument("--name", default="stepping", help="of the file in benchmarks/results/")
     parser.add_argument("--peers", action="store_true", help="Gymnasium and gymnax too")
-    parser.add_argument("--small-loops", action="store_true", help=f"with XLA_FLAGS={SMALL_LOOPS}, sizes up to {SMALL}")
-    parser.add_argument("--all", action="store_true", help="every size, --peers, and --small-loops afterwards")
+    parser.add_argument("--untuned", action="store_true", help="with JAX as it is found, and ordinary keys")
+    parser.add_argument("--all", action="store_true", help="every size, --peers, and --untuned afterwards")
     parser.add_argument("--missing", action="store_true", help="only cells without a row of this commit")
     parser.add_argument("--within", type=float, default=float("inf"), help="seconds after which no cell is begun")
     return parser
@@ -91,12 +90,12 @@ def parser():
 
 def cells(options):
     """The (id, size) to measure."""
-    sizes = options.sizes or (SIZES if options.all else [SMALL if options.small_loops else 16384])
-    if options.small_loops:
-        sizes = [size for size in sizes if size <= SMALL]
+    sizes = options.sizes or (SIZES if options.all else [16384])
+    if options.all and options.untuned:
+        sizes = [size for size in sizes if size in UNTUNED_SIZES]
     wanted = [(id, size) for id in options.ids for size in sizes]
     old = load(options.name) if options.missing else None
-    now, subject = commit(), named("jaxenvs", options.small_loops)
+    now, subject = commit(), "jaxenvs, untuned" if options.untuned else "jaxenvs"
     there = {
         (row["id"], row["num_envs"])
         for row in (old["rows"] if old else [])
@@ -105,37 +104,38 @@ def cells(options):
     return [cell for cell in wanted if cell not in there]
 
 
-def small_loops(options, within):
-    """Measures the small cells again in a process of its own: its exit status."""
-    command = ["--ids", *options.ids, "--sizes", *map(str, options.sizes or SIZES), "--all", "--small-loops"]
+def untuned(options, within):
+    """Measures cells again in a process of its own, with JAX as it is found: its exit status."""
+    command = ["--ids", *options.ids, "--sizes", *map(str, options.sizes or SIZES), "--all", "--untuned"]
     command += ["--devices", *map(str, options.devices), "--runs", str(options.runs), "--name", options.name]
     command += ["--seconds", str(options.seconds), "--within", str(max(0.0, within))]
     command += ["--missing"] if options.missing else []
     return subprocess.run([sys.executable, "-m", "benchmarks.stepping", *command]).returncode
 
 
-def named(subject, with_small_loops):
-    return f"{subject}, small loops" if with_small_loops else subject
-
-
 def measure_cell(id, num_envs, options):
     """Rows of figures for one environment and batch size, one for each subject."""
     counts = usable(options.devices, num_envs) or [1]
     start = jaxenvs.make_vec(id, num_envs).reset(jax.random.key(0))
-    steppers = {"jaxenvs": [our_stepper(id, num_envs, count, start=start) for count in counts]}
+
+    def ours(kind):
+        return [our_stepper(id, num_envs, count, start=start, kind=kind) for count in counts]
+
+    found = {"jaxenvs, untuned": ours(as_key)} if options.untuned else {"jaxenvs": ours(as_key)}
+    if not options.untuned:
+        found["jaxenvs, fast keys"] = ours(fast)
     if options.peers or options.all:
-        steppers["gymnax"] = gymnax_steppers(id, num_envs, counts)
-        steppers["gymnasium"] = [] if options.small_loops else gymnasium_steppers(id, num_envs)
-    in_turn([way for ways in steppers.values() for way in ways], runs=options.runs, least=options.seconds)
-    found = {named(name, options.small_loops): ways for name, ways in steppers.items() if ways}
-    rows = [row(name, id, num_envs, ways) for name, ways in found.items()]
+        found["gymnax" if options.untuned else "gymnax, tuned"] = gymnax_steppers(id, num_envs, counts)
+        found["gymnasium"] = [] if options.untuned else gymnasium_steppers(id, num_envs)
+    in_turn([way for ways in found.values() for way in ways], runs=options.runs, least=options.seconds)
+    rows = [row(name, id, num_envs, ways) for name, ways in found.items() if ways]
     for line in rows:
         print(row_text(line), flush=True)
     return rows
 
 
-def our_stepper(id, num_envs, devices, num_steps=None, start=None):
-    """Ours, to be run, from a start as `reset` gives it: a `Repeated`."""
+def our_stepper(id, num_envs, devices, num_steps=None, start=None, kind=as_key):
+    """Ours, to be run, from a start as `reset` gives it, with keys of a kind: a `Repeated`."""
     envs = jaxenvs.make_vec(id, num_envs)
     num_steps = num_steps or steps_of_a_call(num_envs)
 
@@ -149,7 +149,7 @@ def our_stepper(id, num_envs, devices, num_steps=None, start=None):
         return key, state, obs
 
     state, obs = over_devices(start or envs.reset(jax.random.key(0)), devices)
-    carry = on_all_of(jax.random.key(1), devices), state, obs
+    carry = on_all_of(kind(jax.random.key(1)), devices), state, obs
     places = jax.tree.map(lambda x: x.sharding, carry)
     function, seconds = compiled(advance, carry, out_shardings=places)
     return Repeated(function, carry, {"devices": devices, "num_steps": num_steps, "compile_s": round(seconds, 3)})
@@ -187,10 +187,10 @@ def row_text(row):
     )
 
 
-def measure(id, num_envs, steps, runs):
+def measure(id, num_envs, steps, runs, kind=as_key):
     """A row of figures of ours over all devices, of runs of so many steps in one call, for `benchmarks.limit`."""
     num_steps = max(1, steps // num_envs)
-    stepper = our_stepper(id, num_envs, jax.device_count(), num_steps)
+    stepper = our_stepper(id, num_envs, jax.device_count(), num_steps, kind=kind)
     first, seconds = timed(stepper.function, stepper.carry, runs=runs)
     rates = spread([num_envs * num_steps / s for s in seconds])
     first += stepper.about["compile_s"]

@@ -37,6 +37,8 @@ def tune_cpu(devices=None):
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"tune_cpu: devices must be a whole number of at least 1, got {devices!r}")
     try:
+        # The number that is there already would be accepted at any time.
+        jax.config.update("jax_num_cpu_devices", count + 1)
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError as error:
         raise RuntimeError(

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxenvs
 from benchmarks import __main__ as short_set
 from benchmarks import common, stepping
 from benchmarks.peers import stepping as peers
@@ -21,6 +22,7 @@ def results(tmp_path, monkeypatch):
     """An empty folder of results, and no other devices than there are."""
     monkeypatch.setattr(common, "RESULTS", tmp_path)
     monkeypatch.setattr(stepping, "ask_for_devices", lambda count: None)
+    monkeypatch.setattr(jaxenvs, "tune_cpu", lambda count: None)
     return tmp_path
 
 
@@ -83,7 +85,8 @@ def test_a_run_has_as_many_calls_as_it_must_last_and_goes_on_from_the_last():
 
 
 def test_a_cell_is_measured_and_its_figures_fit_together(short_calls):
-    (row,) = measured("--ids", "HeartPole-v0", "--sizes", "4")
+    row, faster = measured("--ids", "HeartPole-v0", "--sizes", "4")
+    assert faster["subject"] == "jaxenvs, fast keys"
     assert (row["subject"], row["id"], row["num_envs"]) == ("jaxenvs", "HeartPole-v0", 4)
     assert row["devices"] == 1 and row["by_devices"] == {"1": row["steps_per_second"]["median"]}
     assert row["steps_per_second"]["runs"] == 2
@@ -102,7 +105,7 @@ def test_our_stepper_steps_the_batch_with_new_keys(short_calls):
 
 def test_gymnasium_is_measured_beside_ours(short_calls):
     rows = measured("--ids", "CartPole-v1", "Acrobot-v1", "FiveChoices-v0", "--sizes", "4", "--peers")
-    found = {(row["id"], row["subject"]): row for row in rows if row["subject"] != "gymnax"}
+    found = {(row["id"], row["subject"]): row for row in rows if "gymnax" not in row["subject"]}
     assert found["CartPole-v1", "gymnasium"]["mode"] == "vector_entry_point"
     assert found["Acrobot-v1", "gymnasium"]["mode"] == "sync"
     assert ("FiveChoices-v0", "gymnasium") not in found and ("FiveChoices-v0", "jaxenvs") in found
@@ -162,7 +165,7 @@ def test_cells_of_this_commit_are_not_measured_again(short_calls, monkeypatch, c
     capsys.readouterr()
     rows = measured(*arguments, "--missing")
     assert "N=4 " in (said := capsys.readouterr().out) and "N=1 " not in said
-    assert [row["num_envs"] for row in rows] == [1, 4] and rows[0] == before[0]
+    assert [row["num_envs"] for row in rows] == [1, 1, 4, 4] and rows[:2] == before
     monkeypatch.setattr(stepping, "commit", lambda: "later")
     assert len(stepping.cells(stepping.parser().parse_args([*arguments, "--missing", "--name", "matrix"]))) == 2
 
@@ -174,9 +177,10 @@ def test_without_time_left_the_status_says_so(capsys):
     assert "2 of 2 cells are left" in capsys.readouterr().out
 
 
-def test_small_batches_are_measured_again_in_another_process(short_calls, monkeypatch):
+def test_some_sizes_are_measured_again_with_jax_as_it_is_found(short_calls, monkeypatch):
     started = []
-    monkeypatch.setattr(stepping, "SIZES", (4,))
+    monkeypatch.setattr(stepping, "SIZES", (4, 8))
+    monkeypatch.setattr(stepping, "UNTUNED_SIZES", (4,))
     ended = types.SimpleNamespace(returncode=75)
     fake = types.SimpleNamespace(run=lambda command: started.append(command) or ended)
     monkeypatch.setattr(stepping, "subprocess", fake)
@@ -184,16 +188,27 @@ def test_small_batches_are_measured_again_in_another_process(short_calls, monkey
         measured("--ids", "FiveChoices-v0", "--all")
     assert left.value.code == 75
     options = stepping.parser().parse_args(started[0][3:])
-    assert options.small_loops and options.ids == ["FiveChoices-v0"] and options.name == "matrix"
+    assert options.untuned and options.ids == ["FiveChoices-v0"] and options.name == "matrix"
     assert stepping.cells(options) == [("FiveChoices-v0", 4)]
 
 
-def test_rows_with_the_flag_stand_apart(short_calls, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "")
+def test_untuned_rows_stand_apart(short_calls):
     measured("--ids", "FiveChoices-v0", "--sizes", "4")
-    rows = measured("--ids", "FiveChoices-v0", "--sizes", "4", "1024", "--small-loops")
-    assert [(row["num_envs"], row["subject"]) for row in rows] == [(4, "jaxenvs"), (4, "jaxenvs, small loops")]
-    assert stepping.SMALL_LOOPS in stepping.os.environ["XLA_FLAGS"]
+    rows = measured("--ids", "FiveChoices-v0", "--sizes", "4", "--untuned")
+    assert [row["subject"] for row in rows] == ["jaxenvs", "jaxenvs, fast keys", "jaxenvs, untuned"]
+
+
+def test_fast_keys_are_those_of_the_row_of_that_name(short_calls, monkeypatch):
+    kinds = []
+    about = {"devices": 1, "num_steps": 1, "compile_s": 0.0}
+
+    def stepper(*_, kind, **__):
+        kinds.append(kind)
+        return common.Repeated(lambda n: n, 0, about)
+
+    monkeypatch.setattr(stepping, "our_stepper", stepper)
+    measured("--ids", "FiveChoices-v0", "--sizes", "4")
+    assert kinds == [jaxenvs.random.as_key, jaxenvs.random.fast]
 
 
 def test_the_row_for_the_limit_has_what_the_limit_reads(short_calls):
@@ -209,12 +224,15 @@ def rate(value):
 def test_the_table_says_ours_peer_limit_and_ratios():
     limit = []
     for id in short_set.IDS:
-        limit.append({"id": id, "subject": "jaxenvs", "num_envs": 16384, **rate(100e6)})
-        about = {"id": id, "subject": "C", "form": "scan", "generator": "threefry2x32-20 as ours"}
-        limit += [{**about, **rate(1.5e9)}, {**about, "ours_over_this": 0.2, **rate(500e6)}]
+        for (subject, generator), ours in zip(short_set.LIMITS, (100e6, 200e6)):
+            limit.append({"id": id, "subject": subject, "num_envs": 16384, **rate(ours)})
+            about = {"id": id, "subject": "C", "form": "scan", "generator": generator}
+            limit += [{**about, **rate(1.5e9)}, {**about, "ours_over_this": 0.2, **rate(5 * ours)}]
     cell = {"id": "CartPole-v1", "num_envs": 65536}
-    step = [{**cell, "subject": "jaxenvs", **rate(150e6)}, {**cell, "subject": "gymnasium", **rate(30e6)}]
-    alone = [{"id": "HeartPole-v0", "num_envs": 8, "subject": "jaxenvs", **rate(5e6)}]
+    ours = {"jaxenvs": 150e6, "jaxenvs, fast keys": 210e6}
+    step = [{**cell, "subject": name, **rate(value)} for name, value in (*ours.items(), ("gymnasium", 30e6))]
+    cell = {"id": "HeartPole-v0", "num_envs": 8}
+    alone = [{**cell, "subject": name, **rate(value / 30)} for name, value in ours.items()]
     names = "CartPole-v1, gymnasium.make", "gymnasium.make('CartPole-v1')", "HeartPole-v0, bare", "NumPy HeartPole"
     single = [{"subject": name, "microseconds": {"median": us}} for name, us in zip(names, (8.0, 4.0, 7.0, 14.0))]
     names = "CartPole-v1, NumPy, NextStep", "gymnasium's CartPole-v1, NumPy"
@@ -223,12 +241,13 @@ def test_the_table_says_ours_peer_limit_and_ratios():
     lines = [line.split("  ") for line in short_set.table(limit, step + alone, training, single, bridges)]
     found = [[part.strip() for part in line if part.strip()] for line in lines]
     assert found[0] == ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
-    assert found[1][1:] == ["100M", "-", "-", "500M", "0.20", "limit: C, same generator"]
-    assert found[4] == [
-        "CartPole-v1, random policy, N=65536", "150M", "30M", "5.00", "-", "-", "peer: Gymnasium's NumPy",
-    ]  # fmt: skip
-    assert found[5] == ["HeartPole-v0, random policy, N=8", "5M", "-", "-", "-", "-"]
-    assert found[6][1:] == ["560k", "-", "-", "-", "-"]
-    assert found[7][1:4] == ["125k", "250k", "0.50"]
-    assert found[8][1:4] == ["143k", "71.4k", "2.00"]
-    assert found[9][1:4] == ["20M", "25M", "0.80"]
+    assert found[1][1:] == ["100M", "-", "-", "500M", "0.20", "limit: C, threefry2x32-20 as ours"]
+    assert found[2][0].endswith("fast keys") and found[2][1:6] == ["200M", "-", "-", "1G", "0.20"]
+    what = "CartPole-v1, random policy, N=65536"
+    assert found[7] == [what + ", fast keys", "210M", "-", "-", "-", "-"]
+    assert found[8] == [what, "150M", "30M", "5.00", "-", "-", "peer: Gymnasium's NumPy"]
+    assert found[10] == ["HeartPole-v0, random policy, N=8", "5M", "-", "-", "-", "-"]
+    assert found[11][1:] == ["560k", "-", "-", "-", "-"]
+    assert found[12][1:4] == ["125k", "250k", "0.50"]
+    assert found[13][1:4] == ["143k", "71.4k", "2.00"]
+    assert found[14][1:4] == ["20M", "25M", "0.80"]
