@@ -1,12 +1,14 @@
 """`VectorEnv`: a batch of one environment, with time limit, autoreset and episode statistics."""
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxenvs import spaces
 from jaxenvs.core import Environment, has_split
@@ -102,7 +104,29 @@ class VectorEnv:
         """
         if not isinstance(action, jax.Array):
             action = _checked_host_actions(self, action)
-        return _step(self, key, state, action)
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
+            return _step(self, key, state, action)
+        return _step_by_parts(*self._parts(state.episode_length.sharding), key, state, action)
+
+    def _parts(self, sharding):
+        """(structure, leaves), numbers as arrays on the devices of a batch that is spread so.
+
+        A call of a jitted function takes a microsecond for each number that it has to put on a device.
+        """
+        known = self.__dict__.setdefault("_placed", {})
+        if sharding not in known:
+            leaves, structure = jax.tree.flatten(self)
+            arrays = [jnp.asarray(leaf) if isinstance(leaf, bool | int | float) else leaf for leaf in leaves]
+            if isinstance(sharding, NamedSharding):
+                everywhere = NamedSharding(sharding.mesh, PartitionSpec())
+                arrays = [
+                    put if put is given else jax.device_put(put, everywhere) for put, given in zip(arrays, leaves)
+                ]
+            known[sharding] = structure, arrays
+        return known[sharding]
+
+    def __getstate__(self):
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def sample_actions(self, key):
         """num_envs random actions, as the action space distributes them, from one JAX key."""
@@ -114,6 +138,11 @@ def _reset(envs, key):
     env_state, obs = start_all(envs, fusable(key))
     zeros = jnp.zeros(envs.num_envs, jnp.float32)
     return VectorState(env_state, zeros, zeros.astype(jnp.int32)), obs
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _step_by_parts(structure, leaves, key, state, action):
+    return _step(jax.tree.unflatten(structure, leaves), key, state, action)
 
 
 @jax.jit

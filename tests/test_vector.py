@@ -3,6 +3,8 @@
 # Constants may be arrays, and spaces may be plain class attributes.
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportCallIssue=false
 
+import dataclasses
+import pickle
 from typing import Any, NamedTuple
 
 import jax
@@ -452,3 +454,26 @@ def test_numpy_actions_inside_the_space_are_taken():
 
 def test_a_list_of_actions_is_taken():
     assert_same(step_with([0, 3, 1]), step_with(np.array([0, 3, 1])))
+
+
+def test_a_batch_that_was_stepped_can_be_pickled_and_stays_equal():
+    envs = jaxenvs.make_vec("CartPole-v1", 3)
+    state, _ = envs.reset(KEY)
+    envs.step(KEY, state, jnp.zeros(3, jnp.int32))
+    again = pickle.loads(pickle.dumps(envs))
+    assert again == jaxenvs.make_vec("CartPole-v1", 3)
+    assert "_placed" not in vars(again)
+
+
+def test_changed_constants_are_stepped_with_and_compile_nothing():
+    from jaxenvs.vector import _step_by_parts
+
+    envs = jaxenvs.make_vec("CartPole-v1", 3)
+    state, _ = envs.reset(KEY)
+    action = jnp.ones(3, jnp.int32)
+    _, step = envs.step(KEY, state, action)
+    traced = _step_by_parts._cache_size()
+    stronger = dataclasses.replace(envs, env=envs.env.replace(force=20.0))
+    _, pushed = stronger.step(KEY, state, action)
+    assert _step_by_parts._cache_size() == traced
+    assert (pushed.obs[:, 1] > step.obs[:, 1] + 0.1).all()
