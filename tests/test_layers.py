@@ -40,11 +40,21 @@ TRAIN = [
         "train.checkpoint",
         "train.log",
         "train.cache",
+        "train.devices",
         "train.film",
         "train.curve",
     },
     {"train.ppo", "train.dqn", "train.td3"},
-    {"train.presets", "train.sweep", "train.run", "train.report", "train.trial", "train.__main__", "train"},
+    {
+        "train.presets",
+        "train.programs",
+        "train.sweep",
+        "train.run",
+        "train.report",
+        "train.trial",
+        "train.__main__",
+        "train",
+    },
 ]
 # Floors whose files may read each other.
 OPEN_FLOORS = (JAXENVS[0], JAXENVS[2], TRAIN[0], TRAIN[2])

@@ -13,7 +13,7 @@ from pathlib import Path
 from train.presets import ALGORITHMS, preset
 
 # The least that these options may be.
-_LEAST = {"total_steps": 1, "episodes": 1, "film_steps": 0}
+_LEAST = {"total_steps": 1, "episodes": 1, "film_steps": 0, "devices": 1}
 
 
 def main(arguments=None):
@@ -38,17 +38,36 @@ def main(arguments=None):
 def _train(options):
     from train import run
 
-    plan = _plan(options)
+    plan, devices = _plan(options)
     folder = Path(options.out) if options.out else run.free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
-    print(f"{plan.algorithm} on {plan.name}, {plan.total_steps:,} steps, seed {plan.seed}: {folder}", file=sys.stderr)
-    ended = _told(run.begin, plan, folder, quiet=options.quiet)
+    steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
+    print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
+    ended = _told(run.begin, plan, folder, quiet=options.quiet, devices=devices)
     return _finish(options, folder, ended)
 
 
 def _resume(options):
     from train import run
 
-    return _finish(options, options.run, run.resume(options.run, quiet=options.quiet))
+    plan = run.read_plan(options.run)
+    devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
+    print(f"{plan.algorithm} on {plan.name} goes on, {_counted(devices)}: {options.run}", file=sys.stderr)
+    return _finish(options, options.run, _told(run.resume, options.run, quiet=options.quiet, devices=devices))
+
+
+def _counted(devices):
+    return f"{devices} device{'s' * (devices > 1)}"
+
+
+def _devices(options, algorithm, config):
+    """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
+    from train import devices
+
+    _told(algorithm.check, config)
+    wanted = options.devices or algorithm.most_devices(config, devices.cores())
+    _told(algorithm.check_devices, config, wanted)
+    there = devices.claim(wanted)
+    return options.devices or there
 
 
 def _evaluate(options):
@@ -84,6 +103,12 @@ def _finish(options, folder, ended):
         _, trained = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1, constants=plan.training)
         shown = {name: trained[name] for name in ("mean", "standard_error")}
         figures["as_trained"] = {**plan.training, **shown}
+    if plan.until is not None:
+        ends = {
+            "reached": run.reached(plan, run.read_figures(folder)),
+            "steps": int(state.updates) * plan.steps_per_update,
+        }
+        figures["until"] = {"return": plan.until, **ends}
     (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
     print(_json({"run": str(folder), "env": plan.env, **figures}))
     if not ended:
@@ -102,17 +127,18 @@ def _plan(options):
     config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}
     total = chosen.total_steps if options.total_steps is None else options.total_steps
     env = _told(absolute, options.env) if is_entry(options.env) else options.env
+    settings = algorithm.Config(**config)
+    devices = _devices(options, algorithm, settings)
     plan = run.Plan(
         algorithm=options.algorithm, env=env, constants=dict(options.set),
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
-        curve_as_trained=chosen.curve_as_trained, config=algorithm.Config(**config), total_steps=total,
-        seed=options.seed,
+        curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
+        until=options.until,
     )  # fmt: skip
     envs = _told(plan.training_envs)
-    _told(algorithm.check, plan.config)
     if is_entry(env):
         _told(try_a_step, envs, options.env)
-    return plan
+    return plan, devices
 
 
 def _json(figures):
@@ -168,6 +194,10 @@ def _add_training_options(command, algorithm):
     command.add_argument(
         "--total-steps", type=_whole, help="environment steps of the whole run (default: the preset's)"
     )
+    command.add_argument(
+        "--until", type=_finite, metavar="RETURN",
+        help="end the run as soon as the evaluation of its curve, the mean of 1024 whole episodes, is at least this",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=0, help="of everything random")
     command.add_argument("--out", help="the run's folder (default: the first free runs/ENV-ALGORITHM-N)")
     _add_set(command)
@@ -183,6 +213,9 @@ def _add_training_options(command, algorithm):
 def _add_report_options(command):
     command.add_argument("--episodes", type=_whole, help="episodes of the last evaluation (default: the preset's)")
     command.add_argument("--film-steps", type=_whole, default=240, help="length of the film, steps; 0 makes none")
+    command.add_argument(
+        "--devices", type=_whole, help="how many share the training (default: as many processor cores as are worth it)"
+    )
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -216,6 +249,15 @@ def _whole(text):
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
     return int(value)
+
+
+def _finite(text):
+    try:
+        if math.isfinite(value := float(text)):
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a finite number, got {text!r}")
 
 
 def _truth(text):

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxenvs.random import fusable
 from jaxenvs.vector import where_done
+from train.devices import part
 
 
 class Episodes(NamedTuple):
@@ -24,7 +25,11 @@ class Episodes(NamedTuple):
     terminated: jax.Array
 
 
-def evaluate(envs, act, key):
+# Steps between two looks at whether all is over; those past the end change nothing.
+_STEPS_A_LOOK = 16
+
+
+def evaluate(envs, act, key, mesh=None):
     """Plays one whole episode in each environment of a batch.
 
     Every environment counts once, so short episodes weigh no more than long ones.
@@ -33,6 +38,7 @@ def evaluate(envs, act, key):
         envs: a `VectorEnv` with a time limit.
         act: `act(key, obs) -> action` of one key and the batch's observations.
         key: a JAX key.
+        mesh: with a mesh of `train.devices`, each device plays its part of the episodes; they are the same ones.
     Returns:
         `Episodes`.
     Raises:
@@ -49,7 +55,7 @@ def evaluate(envs, act, key):
             f"evaluation needs a time limit, and {envs.env!r} has none: make_vec(..., max_episode_steps=...)"
         )
     reset_key, run_key = jax.random.split(fusable(key))
-    state, obs = envs.reset(reset_key)
+    state, obs = part(mesh, envs.reset(reset_key))
 
     def running(carry):
         return ~carry[-1].all()
@@ -64,7 +70,12 @@ def evaluate(envs, act, key):
 
     over = jnp.zeros(envs.num_envs, bool)
     nothing = Episodes(state.episode_return, state.episode_length, obs, over)
-    return jax.lax.while_loop(running, advance, (jnp.int32(0), state, obs, nothing, over))[3]
+
+    def look(carry):
+        return jax.lax.fori_loop(0, _STEPS_A_LOOK, lambda _, carry: advance(carry), carry)
+
+    # Devices that share the episodes wait for each other at every look.
+    return jax.lax.while_loop(running, look, (jnp.int32(0), state, obs, nothing, over))[3]
 
 
 def summary(episodes):
@@ -85,7 +96,7 @@ def summary(episodes):
         "std": std,
         "median": float(np.median(returns)),
         "quantiles": quantiles,
-        "mean_length": float(np.mean(episodes.episode_length)),
+        "mean_length": float(np.asarray(episodes.episode_length).mean()),
         "terminated": float(np.mean(episodes.terminated)),
         "episodes": int(returns.size),
     }

@@ -15,17 +15,23 @@ taken for a terminal state: targets bootstrap from `final_obs`, and only a termi
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 from jaxenvs import make_vec, static
 from jaxenvs.random import fusable
+from train.devices import copied, flat_mean, gather, on_each, part, parted
 from train.distributions import choices, distribution_over, num_outputs, to_action
 from train.networks import features, init_mlp, mlp, num_features
 from train.returns import Moments, discounted_sums, gae, init_moments, standardise, update_moments
+
+# Of a minibatch, for each device: with fewer, two devices were no faster than one.
+_LEAST_SAMPLES = 512
 
 
 @jax.tree_util.register_dataclass
@@ -174,27 +180,57 @@ def check(config):
         )
 
 
-@jax.jit
-def update(config, env, state):
+def check_devices(config, count):
+    """Refuses a number of devices that cannot share a batch evenly, with a ValueError that names it."""
+    stretches = config.num_envs * config.num_steps // config.stretch // config.minibatches
+    if count < 1 or config.num_envs % count or stretches % count:
+        raise ValueError(
+            f"devices must divide num_envs={config.num_envs} and the {stretches} stretches of a minibatch, got {count}"
+        )
+
+
+def most_devices(config, available):
+    """The most of so many devices that are worth it: they share evenly, and none has too little to do."""
+    samples = config.num_envs * config.num_steps // config.minibatches
+    return max(n for n in range(1, max(1, available) + 1) if n == 1 or _worth_it(config, n, samples))
+
+
+def _worth_it(config, count, samples):
+    return samples // count >= _LEAST_SAMPLES and not (config.num_envs % count or samples // config.stretch % count)
+
+
+def layout(mesh, state):
+    """Where a state lies on several devices, as a pytree of shardings: each plays its part of the environments."""
+    lying = copied(mesh, state)
+    shared = {name: parted(mesh, getattr(state, name)) for name in ("discounted", "env_state", "obs")}
+    return lying._replace(**shared)
+
+
+@functools.partial(jax.jit, static_argnames="mesh")
+def update(config, env, state, mesh=None):
     """One round of playing and learning.
 
     Args:
         config: `Config`.
         env: as given to `init`.
         state: `TrainState`.
+        mesh: with a mesh of `train.devices`, each device plays its part of the environments and takes its part of every
+            minibatch. Random numbers and minibatches are those of one device; only sums are rounded otherwise.
     Returns:
         (TrainState, metrics): metrics is a dict of f32[] scalars: `episodes`, and `return_sum` and `length_sum` over
         the episodes that ended; the means over the gradient steps of the losses and of what became of the policy.
     """
     envs = make_vec(env, config.num_envs)
+    if mesh is not None:
+        state = jax.lax.with_sharding_constraint(state, layout(mesh, state))
     play_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates))
     env_state, obs, steps = _play(config, envs, state, play_key)
     done = steps.terminated | steps.truncated
     whole = done & ~jnp.isnan(steps.episode_return)
     sums, discounted = discounted_sums(steps.reward, done, state.discounted, gamma=config.gamma)
     return_moments = update_moments(state.return_moments, sums)
-    batch, explained_variance = _prepare(config, state._replace(return_moments=return_moments), steps)
-    params, optimiser, metrics = _learn(config, envs.single_action_space, state, batch, learn_key)
+    batch, explained_variance = _prepare(config, state._replace(return_moments=return_moments), steps, mesh)
+    params, optimiser, metrics = _learn(config, envs.single_action_space, state, gather(mesh, batch), learn_key, mesh)
     metrics |= {
         "episodes": whole.sum().astype(jnp.float32),
         "return_sum": jnp.where(whole, steps.episode_return, 0.0).sum(),
@@ -262,15 +298,20 @@ def learning_rate(config, updates):
     return scheduled(config, config.learning_rate, config.final_learning_rate, updates)
 
 
-def loss(config, action_space, params, batch, entropy_bonus):
-    """The clipped objective, the value loss and the entropy of a minibatch.
+def loss(config, action_space, params, batch, entropy_bonus, moments=None):
+    """The clipped objective, the value loss and the entropy of a minibatch, or of a device's part of one.
 
+    Args:
+        config, action_space, params: what is learned.
+        batch: `Batch` of [samples, ...].
+        entropy_bonus: weight of the entropy.
+        moments: mean and standard deviation of the whole minibatch's advantages (default: those of `batch`).
     Returns:
         (f32[], dict of f32[]): what to minimise, and what it is made of.
     """
     pi = distribution(action_space, params, batch.features)
     value = mlp(params.critic, batch.features)[..., 0]
-    policy_cost, kl, clipped = policy_loss(config, pi.log_prob(batch.sample), batch)
+    policy_cost, kl, clipped = policy_loss(config, pi.log_prob(batch.sample), batch, moments)
     value_cost = value_loss(config, value, batch)
     entropy = pi.entropy().mean()
     total = policy_cost + config.value_cost * value_cost - entropy_bonus * entropy
@@ -283,11 +324,12 @@ def loss(config, action_space, params, batch, entropy_bonus):
     }
 
 
-def policy_loss(config, log_prob, batch):
+def policy_loss(config, log_prob, batch, moments=None):
     """Minus the clipped objective (eq. 7), with the estimated KL divergence and the clipped part of the samples."""
     advantage = batch.advantage
     if config.normalise_advantages:
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        mean, std = (advantage.mean(), advantage.std()) if moments is None else moments
+        advantage = (advantage - mean) / (std + 1e-8)
     log_ratio = log_prob - batch.log_prob
     ratio = jnp.exp(log_ratio)
     bounded = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
@@ -345,43 +387,88 @@ def _play(config, envs, state, key):
     return env_state, obs, steps
 
 
-def _prepare(config, state, steps):
+def _prepare(config, state, steps, mesh):
     """The `Batch` of [num_steps, num_envs, ...] to learn from, and the values' explained variance."""
-    x = _standardised(config, state.obs_moments, steps.features)
-    final_x = _standardised(config, state.obs_moments, steps.final_features)
-    value, next_value = mlp(state.params.critic, x)[..., 0], mlp(state.params.critic, final_x)[..., 0]
-    reward = steps.reward
-    if config.scale_rewards:
-        reward = reward / jnp.maximum(jnp.sqrt(state.return_moments.variance), 1e-4)
-    advantage = gae(
-        reward, value, next_value, steps.terminated, steps.truncated, gamma=config.gamma, lambda_=config.lambda_
-    )
-    target_variance = jnp.maximum((value + advantage).var(), 1e-8)
-    return Batch(x, steps.sample, steps.log_prob, value, advantage), 1 - advantage.var() / target_variance
+
+    def prepared(shared, steps):
+        config, obs_moments, return_moments, critic = shared
+        x = _standardised(config, obs_moments, steps.features)
+        final_x = _standardised(config, obs_moments, steps.final_features)
+        value, next_value = mlp(critic, x)[..., 0], mlp(critic, final_x)[..., 0]
+        reward = steps.reward
+        if config.scale_rewards:
+            reward = reward / jnp.maximum(jnp.sqrt(return_moments.variance), 1e-4)
+        advantage = gae(
+            reward, value, next_value, steps.terminated, steps.truncated, gamma=config.gamma, lambda_=config.lambda_
+        )
+        return Batch(x, steps.sample, steps.log_prob, value, advantage)
+
+    shared = config, state.obs_moments, state.return_moments, state.params.critic
+    batch = on_each(mesh, prepared, shared, steps, axis=1)
+    target_variance = jnp.maximum((batch.value + batch.advantage).var(), 1e-8)
+    return batch, 1 - batch.advantage.var() / target_variance
 
 
-def _learn(config, action_space, state, batch, key):
+def _learn(config, action_space, state, batch, key, mesh):
     """epochs x minibatches gradient steps: (params, optimiser, metrics)."""
-    optimiser = _optimiser(config)
-    step_size = learning_rate(config, state.updates)
-    entropy_bonus = scheduled(config, config.entropy_bonus, config.final_entropy_bonus, state.updates)
-    slope = jax.grad(loss, argnums=2, has_aux=True)
+    rates = {
+        "step_size": learning_rate(config, state.updates),
+        "entropy_bonus": scheduled(config, config.entropy_bonus, config.final_entropy_bonus, state.updates),
+    }
     stretches = jax.tree.map(lambda x: _stretches(config, x), batch)
-    count = stretches.advantage.shape[0]
+    rows = part(mesh, _shuffled(config, stretches.advantage.shape[0], key, mesh), axis=1)
+    advantage = stretches.advantage[rows]
+    moments = advantage.mean((1, 2)), advantage.std((1, 2))
+    learner, unravel = (state.params, state.optimiser), lambda params: params
+    if mesh is not None:
+        # One vector in place of a dozen arrays: devices exchange it at once, and XLA has less to compile.
+        params, unravel = ravel_pytree(state.params)
+        learner = params, _flat(state.optimiser)
 
-    def descend(carry, rows):
-        params, optimiser_state = carry
-        minibatch = jax.tree.map(lambda x: x[rows].reshape(-1, *x.shape[2:]), stretches)
-        gradient, parts = slope(config, action_space, params, minibatch, entropy_bonus)
-        change, optimiser_state = optimiser.update(gradient, optimiser_state)
-        params = jax.tree.map(lambda p, c: p - step_size * c, params, change)
-        return (params, optimiser_state), parts
+    def learn(shared, rows):
+        config, stretches, rates, moments, learner = shared
+        optimiser = _optimiser(config)
 
-    epoch_keys = jax.random.split(key, config.epochs)
-    rows = jax.vmap(lambda k: jax.random.permutation(k, count))(epoch_keys)
-    rows = rows.reshape(config.epochs * config.minibatches, -1)
-    (params, optimiser_state), parts = jax.lax.scan(descend, (state.params, state.optimiser), rows)
-    return params, optimiser_state, {name: part.mean() for name, part in parts.items()}
+        def cost(params, minibatch, moments):
+            return loss(config, action_space, unravel(params), minibatch, rates["entropy_bonus"], moments)
+
+        def descend(carry, now):
+            params, optimiser_state = carry
+            rows, moments = now
+            minibatch = jax.tree.map(lambda x: x[rows].reshape(-1, *x.shape[2:]), stretches)
+            gradient, parts = flat_mean(mesh, jax.grad(cost, has_aux=True)(params, minibatch, moments))
+            change, optimiser_state = optimiser.update(gradient, optimiser_state)
+            params = jax.tree.map(lambda p, c: p - rates["step_size"] * c, params, change)
+            return (params, optimiser_state), parts
+
+        return jax.lax.scan(descend, learner, (rows, moments))
+
+    shared = config, stretches, rates, moments, learner
+    (params, optimiser_state), parts = on_each(mesh, learn, shared, rows, axis=1, together=True)
+    means = {name: part.mean() for name, part in parts.items()}
+    if mesh is not None:
+        params, optimiser_state = unravel(params), _unflat(optimiser_state, unravel)
+    return params, optimiser_state, means
+
+
+def _flat(optimiser_state):
+    """The same with one vector for each of Adam's moments."""
+    clipping, adam = optimiser_state
+    return clipping, adam._replace(mu=ravel_pytree(adam.mu)[0], nu=ravel_pytree(adam.nu)[0])
+
+
+def _unflat(optimiser_state, unravel):
+    clipping, adam = optimiser_state
+    return clipping, adam._replace(mu=unravel(adam.mu), nu=unravel(adam.nu))
+
+
+def _shuffled(config, count, key, mesh):
+    """Which stretches each minibatch is made of: i32[epochs * minibatches, stretches of a minibatch]."""
+    keys = jax.random.split(key, config.epochs)
+    # Permutations sort; each device makes some of them.
+    shared = mesh if mesh is not None and config.epochs % mesh.size == 0 else None
+    rows = part(shared, jax.vmap(lambda k: jax.random.permutation(k, count))(part(shared, keys)))
+    return rows.reshape(config.epochs * config.minibatches, -1)
 
 
 def _stretches(config, x):

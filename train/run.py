@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import platform
 import signal
 import time
@@ -10,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 import jaxenvs
 from jaxenvs.entries import EntryError, class_name
 from train import checkpoint
+from train.devices import mesh_of
 from train.evaluate import evaluate, summary
-from train.log import Log, Progress
+from train.log import Log, Progress, read_rows
 from train.presets import ALGORITHMS
+from train.programs import Programs
 
 # Chunks of a run: the bar moves, the state is saved and the policy evaluated so many times.
 _CHUNKS = 40
-_CURVE_EPISODES = 1024
 
 
 class RunError(Exception):
@@ -45,6 +46,8 @@ class Plan:
     config: Any
     total_steps: int
     seed: int
+    #: A mean return of the learning curve's evaluation, 1024 whole episodes, at which the run ends before its time.
+    until: float | None = None
 
     @property
     def name(self):
@@ -67,34 +70,40 @@ class Plan:
         return jaxenvs.make_vec(self.env, episodes, **{**self.constants, **constants})
 
 
-def begin(plan, folder, *, quiet=False):
+def begin(plan, folder, *, quiet=False, devices=1):
     """Starts a run in a new folder, and sees it to its end or to Ctrl-C.
 
     Args:
         plan: `Plan`.
         folder: a folder that does not exist yet or is empty.
+        quiet: show no progress.
+        devices: how many share the work; figures depend on it by rounding only.
     Returns:
         True if the run came to its end, False if it was stopped.
     Raises:
         RunError: if the folder holds something.
+        ValueError: for a configuration that cannot be, or devices that cannot share it or are not there.
     """
     folder = Path(folder)
     algorithm = ALGORITHMS[plan.algorithm]
     algorithm.check(plan.config)
+    mesh = _mesh(plan, devices)
     if plan.evaluation_envs(1).max_episode_steps is None:
         raise RunError(
             f"{plan.name} has no time limit, which its evaluation needs: give the class, or its registration, "
             "max_episode_steps"
         )
-    state = jax.jit(algorithm.init)(plan.config, plan.training_envs(), jax.random.key(plan.seed))
-    claim(folder)
-    write_plan(plan, folder)
-    # A run that is killed before its first chunk can then be resumed as well.
-    checkpoint.save(folder / "state.npz", state)
-    return _go_on(plan, folder, state, Log(folder), quiet)
+    began = time.perf_counter()
+    with contextlib.closing(Programs(plan, mesh)) as programs:
+        state = programs.begin()
+        claim(folder)
+        write_plan(plan, folder)
+        # A run that is killed before its first chunk can then be resumed as well.
+        checkpoint.save(folder / "state.npz", state)
+        return _go_on(plan, folder, state, Log(folder), quiet, programs, began)
 
 
-def resume(folder, *, quiet=False):
+def resume(folder, *, quiet=False, devices=1):
     """Goes on with a run from its last checkpoint, as if it had never been stopped.
 
     Args, Returns: as for `begin`.
@@ -102,8 +111,26 @@ def resume(folder, *, quiet=False):
         RunError: if the folder holds no run, or a damaged one.
     """
     plan, state = read(folder)
-    steps = int(state.updates) * plan.steps_per_update
-    return _go_on(plan, Path(folder), state, Log(folder, upto=steps), quiet)
+    mesh = _mesh(plan, devices)
+    began = time.perf_counter()
+    with contextlib.closing(Programs(plan, mesh)) as programs:
+        log = Log(folder, upto=int(state.updates) * plan.steps_per_update)
+        return _go_on(plan, Path(folder), state, log, quiet, programs, began)
+
+
+def read_figures(folder):
+    """The rows of a run's figures so far."""
+    return read_rows(Path(folder) / "metrics.jsonl")
+
+
+def reached(plan, rows):
+    """Whether the last of the figures is the return that the run was to go on until."""
+    return plan.until is not None and bool(rows) and rows[-1].get("eval_mean", -math.inf) >= plan.until
+
+
+def _mesh(plan, devices):
+    ALGORITHMS[plan.algorithm].check_devices(plan.config, devices)
+    return mesh_of(devices)
 
 
 def claim(folder):
@@ -153,6 +180,8 @@ def read_plan(folder):
         plan = {**{k: v for k, v in stored.items() if k in names}, "config": algorithm.Config(**config)}
         if not (isinstance(plan["total_steps"], int) and isinstance(plan["seed"], int)):
             raise TypeError("total_steps and seed must be whole numbers")
+        if not isinstance(plan.get("until"), int | float | None):
+            raise TypeError("until must be a number, or null")
         return Plan(**plan)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
@@ -192,7 +221,7 @@ def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=Non
     return results, summary(results)
 
 
-def _go_on(plan, folder, state, log, quiet):
+def _go_on(plan, folder, state, log, quiet, programs, began):
     chunk = max(1, round(plan.num_updates / _CHUNKS))
     progress = Progress(
         plan.num_updates * plan.steps_per_update, done=int(state.updates) * plan.steps_per_update, quiet=quiet
@@ -200,53 +229,24 @@ def _go_on(plan, folder, state, log, quiet):
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
         stack.callback(progress.close)
-        advance, assess = _compiled(plan, state, progress)
+        state = programs.placed(state)
+        programs.wait()
+        progress.say(f"compiled in {time.perf_counter() - began:.1f} s")
         interrupt = stack.enter_context(_Interrupt())
-        while int(state.updates) < plan.num_updates and not interrupt.asked:
+        while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
             count = min(chunk, plan.num_updates - int(state.updates))
             began = time.perf_counter()
-            state, sums = jax.block_until_ready(advance(state, count))
+            state, sums = jax.block_until_ready(programs.advance(state, count))
             seconds = time.perf_counter() - began
-            row = _row(plan, state, sums, count, seconds) | assess(state)
+            row = _row(plan, state, sums, count, seconds) | programs.assess(state)
             log.write(row)
             checkpoint.save(folder / "state.npz", state)
             progress.advance(count * plan.steps_per_update, row)
+        if reached(plan, log.rows):
+            last = log.rows[-1]
+            progress.say(f"a return of {plan.until:g} is reached: {last['eval_mean']:.6g} at {last['steps']:,} steps")
+            return True
     return int(state.updates) >= plan.num_updates
-
-
-def _compiled(plan, state, progress):
-    """(advance, assess): the jitted chunk of updates and the evaluation for the curve, compiled beforehand."""
-    algorithm = ALGORITHMS[plan.algorithm]
-    config = dataclasses.replace(plan.config, schedule_updates=float(plan.num_updates))
-    envs = plan.training_envs()
-    watched = plan.evaluation_envs(_CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
-    began = time.perf_counter()
-
-    @jax.jit
-    def chunk(config, envs, state, count):
-        def one(_, carry):
-            state, sums = carry
-            state, metrics = algorithm.update(config, envs, state)
-            return state, jax.tree.map(jnp.add, sums, metrics)
-
-        shapes = jax.eval_shape(algorithm.update, config, envs, state)[1]
-        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        return jax.lax.fori_loop(0, count, one, (state, zeros))
-
-    @jax.jit
-    def watch(config, envs, state, key):
-        return evaluate(envs, algorithm.policy(config, envs, state), key)
-
-    key = jax.random.key(plan.seed + 1)
-    advance = chunk.lower(config, envs, state, 1).compile()
-    look = watch.lower(config, watched, state, key).compile()
-    progress.say(f"compiled in {time.perf_counter() - began:.1f} s")
-
-    def assess(state):
-        figures = summary(look(config, watched, state, key))
-        return {"eval_mean": figures["mean"], "eval_se": figures["standard_error"]}
-
-    return lambda state, count: advance(config, envs, state, count), assess
 
 
 def _row(plan, state, sums, count, seconds):

@@ -144,7 +144,18 @@ def test_help_shows_every_hyperparameter_with_its_sentence_and_default(ppo_help,
 
 
 def test_help_explains_the_other_options(ppo_help):
-    for flag in ("--env", "--total-steps", "--seed", "--out", "--set", "--episodes", "--film-steps", "--quiet"):
+    for flag in (
+        "--env",
+        "--total-steps",
+        "--until",
+        "--devices",
+        "--seed",
+        "--out",
+        "--set",
+        "--episodes",
+        "--film-steps",
+        "--quiet",
+    ):
         assert re.search(rf" {flag}( \S+)? [a-z][\w ]+", ppo_help)
 
 
@@ -182,6 +193,11 @@ WRONG = [
     pytest.param(["--total-steps", "inf"], "must be a whole number, got 'inf'", id="endless steps"),
     pytest.param(["--total-steps", "nan"], "must be a whole number, got 'nan'", id="no number of steps"),
     pytest.param(["--total-steps", "1__0"], "must be a whole number, got '1__0'", id="misplaced underscore"),
+    pytest.param(["--until", "nan"], "must be a finite number, got 'nan'", id="no return"),
+    pytest.param(["--until", "soon"], "must be a finite number, got 'soon'", id="return in words"),
+    pytest.param(["--devices", "0"], "--devices must be at least 1, got 0", id="no devices"),
+    pytest.param(["--devices", "3"], "devices must divide num_envs=8 and the 8 stretches", id="devices"),
+    pytest.param(["--devices", "two"], "must be a whole number, got 'two'", id="devices in words"),
     pytest.param(["--episodes", "0"], "--episodes must be at least 1, got 0", id="no episodes"),
     pytest.param(["--film-steps", "-1"], "--film-steps must be at least 0, got -1", id="negative film"),
     pytest.param(["--learning-rate", "fast"], "invalid float value: 'fast'", id="rate in words"),
@@ -328,6 +344,15 @@ def test_a_quiet_run_shows_no_progress(capsys, tmp_path):
     assert "steps/s" not in capsys.readouterr().err
 
 
+def test_a_run_says_that_it_reached_its_return_and_keeps_it(capsys, tmp_path):
+    arguments = [*ROCKET, "--total-steps", "1024", "--until", "-1000000", "--film-steps", "0", "--episodes", "3"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    shown = capsys.readouterr()
+    assert re.search(r"^a return of -1e\+06 is reached: -?[\d.]+ at 128 steps$", shown.err, re.MULTILINE)
+    assert strict(shown.out)["until"] == {"return": -1e6, "reached": True, "steps": 128}
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["until"] == -1e6
+
+
 def test_runs_without_a_folder_are_numbered(tmp_path):
     for _ in range(2):
         assert main([*ROCKET, *REPORT, "--total-steps", "128"]) == 0
@@ -396,7 +421,7 @@ def test_evaluation_leaves_the_run_as_it_is(capsys, folder):
 
 
 def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("train.run._go_on", lambda plan, folder, state, log, quiet: bool(log.close()))
+    monkeypatch.setattr("train.run._go_on", lambda plan, folder, state, log, *_: bool(log.close()))
     folder = tmp_path / "run"
     assert main([*ROCKET, "--total-steps", "1000", "--out", str(folder)]) == 130
     assert f"go on with: python -m train resume {folder}" in capsys.readouterr().err

@@ -178,6 +178,50 @@ def test_a_second_interrupt_stops_at_once_and_gives_the_signals_back(tmp_path):
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+@pytest.fixture(scope="module")
+def contented(tmp_path_factory):
+    """A run that any return would end."""
+    folder = tmp_path_factory.mktemp("contented") / "run"
+    assert begun(folder, plan=dataclasses.replace(PLAN, until=-1e6))
+    return folder
+
+
+def test_a_run_ends_with_the_chunk_that_reaches_its_return(whole, contented):
+    assert run.read(contented)[1].updates == 1 and figures(contented) == figures(whole)[:1]
+
+
+def test_a_run_that_does_not_reach_its_return_goes_on_to_its_end(whole, tmp_path):
+    best = max(row["eval_mean"] for row in figures(whole))
+    assert begun(tmp_path / "run", plan=dataclasses.replace(PLAN, until=best + 1.0))
+    assert figures(tmp_path / "run") == figures(whole) and not run.reached(run.read_plan(tmp_path / "run"), [])
+
+
+def test_a_run_stops_at_the_first_evaluation_that_is_enough(whole, tmp_path):
+    means = [row["eval_mean"] for row in figures(whole)]
+    enough = sorted(means)[-2]
+    begun(tmp_path / "run", plan=dataclasses.replace(PLAN, until=enough))
+    assert len(figures(tmp_path / "run")) == 1 + min(i for i, mean in enumerate(means) if mean >= enough)
+
+
+def test_resuming_a_run_that_reached_its_return_changes_nothing(contented, tmp_path):
+    folder = shutil.copytree(contented, tmp_path / "run")
+    assert run.resume(folder, quiet=True)
+    assert state_of(folder) == state_of(contented) and figures(folder) == figures(contented)
+
+
+def test_a_run_that_was_stopped_before_its_return_ends_with_it_once_resumed(whole, stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    run.write_plan(dataclasses.replace(PLAN, until=-1e6), folder)
+    assert run.resume(folder, quiet=True) and len(figures(folder)) == 3
+
+
+def test_a_plan_of_before_there_were_returns_to_reach_is_read(copy):
+    stored = json.loads((copy / "config.json").read_text())
+    del stored["until"]
+    (copy / "config.json").write_text(json.dumps(stored))
+    assert run.read_plan(copy) == PLAN
+
+
 def test_resuming_a_finished_run_changes_nothing(whole, copy):
     assert run.resume(copy, quiet=True)
     assert state_of(copy) == state_of(whole) and figures(copy) == figures(whole)
@@ -284,6 +328,7 @@ def test_a_plan_that_is_no_text_is_refused(copy, function):
         ({"config": {"hidden": [16]}}, "this run needs"),
         ({"total_steps": "many"}, "total_steps"),
         ({"seed": None}, "seed"),
+        ({"until": "soon"}, "until"),
     ],
     ids=lambda value: None if isinstance(value, str) else next(iter(value)),
 )

@@ -1,0 +1,93 @@
+"""The programs of a run: its beginning, a chunk of updates, and the evaluation for its curve."""
+
+import dataclasses
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import jax.numpy as jnp
+
+from train.devices import copied, widest_vectors
+from train.evaluate import evaluate, summary
+from train.presets import ALGORITHMS
+
+#: Episodes of an evaluation for the learning curve.
+CURVE_EPISODES = 1024
+
+
+class Programs:
+    """What a run computes on its devices, compiled side by side while the caller goes on.
+
+    Args:
+        plan: `Plan` of the run.
+        mesh: of `train.devices`, or None.
+    """
+
+    def __init__(self, plan, mesh):
+        self._plan, self._mesh = plan, mesh
+        self._algorithm = ALGORITHMS[plan.algorithm]
+        self._config = dataclasses.replace(plan.config, schedule_updates=float(plan.num_updates))
+        self._envs = plan.training_envs()
+        self._watched = plan.evaluation_envs(CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
+        self._key = jax.random.key(plan.seed + 1)
+        self._init = jax.jit(self._algorithm.init)
+        like = jax.eval_shape(self._init, plan.config, self._envs, self._key)
+        self._layout = None if mesh is None else self._algorithm.layout(mesh, like)
+        if mesh is not None:
+            like = jax.tree.map(
+                lambda x, lies: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=lies), like, self._layout
+            )
+        # XLA compiles without Python's lock. The longest goes first.
+        self._pool = ThreadPoolExecutor(2)
+        stays = None if mesh is None else (self._layout, copied(mesh, 0))
+        chunk = jax.jit(self._chunk, out_shardings=stays, compiler_options=widest_vectors())
+        advance = chunk.lower(self._config, self._envs, like, 1)
+        self._advance = self._pool.submit(advance.compile)
+        watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)
+        self._look = self._pool.submit(watch.compile)
+
+    def begin(self):
+        """The state of a run's beginning."""
+        return self._init(self._plan.config, self._envs, jax.random.key(self._plan.seed))
+
+    def placed(self, state):
+        """The state where `advance` has it."""
+        return state if self._layout is None else jax.device_put(state, self._layout)
+
+    def wait(self):
+        """Returns once all is compiled."""
+        self._look.result(), self._advance.result()
+
+    def close(self):
+        self._pool.shutdown()
+
+    def advance(self, state, count):
+        """So many updates: (state, sums of their metrics)."""
+        return self._advance.result()(self._config, self._envs, state, count)
+
+    def assess(self, state):
+        """A point of the learning curve."""
+        figures = summary(self._look.result()(self._config, self._watched, state, self._key))
+        return {"eval_mean": figures["mean"], "eval_se": figures["standard_error"]}
+
+    def _chunk(self, config, envs, state, count):
+        update = self._algorithm.update
+        if self._mesh is not None:
+            update = functools.partial(update, mesh=self._mesh)
+
+        def one(_, carry):
+            state, sums = carry
+            state, metrics = update(config, envs, state)
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        shapes = jax.eval_shape(update, config, envs, state)[1]
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        return jax.lax.fori_loop(0, count, one, (state, zeros))
+
+    def _watch(self, config, envs, state, key):
+        even = self._mesh is not None and CURVE_EPISODES % self._mesh.size == 0
+        return evaluate(envs, self._algorithm.policy(config, envs, state), key, self._mesh if even else None)
+
+
+def _lying(like, sharding):
+    return jax.ShapeDtypeStruct(like.shape, like.dtype, sharding=sharding)
