@@ -1,11 +1,16 @@
 """How many steps a second PPO trains, and how long the presets take to learn.
 
     python -m benchmarks.training                       # steps/s at 256 envs x 128 steps, 2x64 networks
+    python -m benchmarks.training --ids CartPole-v1 --rejax PYTHON --purejaxrl FOLDER --name training_peers
     python -m benchmarks.training --learn --seeds 0     # whole runs of the presets, with what they reached
     python -m benchmarks.training --learn --seeds 1 2 3 4 --jobs 2          # more seeds, one core each
 
-The first counts playing, advantages and 4 epochs x 4 minibatches; compilation is timed apart. The second runs
-`python -m train ppo --env ID` in a process of its own, and reads its learning curve and its last evaluation.
+The first counts playing, advantages and 4 epochs x 4 minibatches; compilation is timed apart. Each subject has a
+process of its own, and they take turns: ours as `python -m train` runs it, on one core, on one device with XLA's
+threads, and on a device a core; a product of matrices, as the limit; and CartPole by those who did it before, on one
+core and with XLA's threads. rejax and purejaxrl run with PYTHON, whose environment has rejax; FOLDER is a copy of
+purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a process of its own, and reads its learning
+curve and its last evaluation.
 """
 
 import argparse
@@ -24,42 +29,148 @@ import jax
 import numpy as np
 
 import jaxenvs
-from benchmarks.common import RESULTS, commit, save, spread, timed
-from train import ppo, run
+from benchmarks.common import RESULTS, commit, save, spread
+from benchmarks.peers.serving import serve
+from train import devices, ppo, run
 
-UPDATES = 10
+UPDATES = 6
 SHAPE = {"num_envs": 256, "num_steps": 128, "epochs": 4, "minibatches": 4, "hidden": (64, 64)}
+SIDE = 2048
+#: Of CartPole's two networks: once forward to act, and in 4 epochs once forward and twice that backward.
+FLOP_A_STEP = 231e3
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ids", nargs="+", default=sorted(jaxenvs.registry))
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument(
+        "--rejax", metavar="PYTHON", help="a Python whose environment has rejax: measures it beside ours"
+    )
+    parser.add_argument("--purejaxrl", metavar="FOLDER", help="a copy of its repository; needs --rejax too")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--learn", action="store_true", help="whole runs of the presets in place of steps/s")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the whole runs")
     parser.add_argument("--jobs", type=int, default=1, help="whole runs at a time")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the runs, for benchmarks.transfer")
     parser.add_argument("--name", default="training", help="of the file in benchmarks/results/")
     options = parser.parse_args()
-    if options.learn:
+    if options.purejaxrl and not options.rejax:
+        parser.error("--purejaxrl needs --rejax PYTHON, whose environment has gymnax")
+    if options.serve:
+        serve_ours(options.serve[0], int(options.serve[1]))
+    elif options.learn:
         learn_all(options.ids, options.seeds, options.jobs, options.keep)
     else:
-        save(options.name, [measure(id, options.runs) for id in options.ids])
+        save(options.name, measure_all(options.ids, options.runs, options.rejax, options.purejaxrl))
 
 
-def measure(id, runs):
-    """Training steps a second at the shape that the peers are measured at."""
-    config, envs = ppo.Config(**SHAPE), jaxenvs.make_vec(id, SHAPE["num_envs"])
+def measure_all(ids, runs, rejax, purejaxrl):
+    """Rows for the subjects, which take turns; the first call of each is not counted."""
+    rows = []
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    pinned = {"cores": cores[:1]}
+    ours = [sys.executable, "-m", "benchmarks.training", "--serve"]
+    for id in ids:
+        subjects = {
+            "one core": Subject([*ours, id, "1"], **pinned),
+            "one device, XLA's threads": Subject([*ours, id, "1"]),
+            f"{devices.cores()} devices": Subject([*ours, id, str(devices.cores())]),
+            "matrix product": Subject([*ours, "matmul", "1"]),
+        }
+        if id == "CartPole-v1" and rejax:
+            peers = {"rejax": [rejax, "-m", "benchmarks.peers.training_rejax", str(UPDATES)]}
+            if purejaxrl:
+                peers["purejaxrl"] = [rejax, "-m", "benchmarks.peers.training_purejaxrl", str(UPDATES), purejaxrl]
+            for name, command in peers.items():
+                subjects |= {
+                    f"{name}, one core": Subject(command, **pinned),
+                    f"{name}, XLA's threads": Subject(command),
+                }
+        rows += in_turns(id, subjects, runs)
+    return rows
 
-    @jax.jit
-    def chunk(config, envs, state):
-        return jax.lax.scan(lambda state, _: ppo.update(config, envs, state), state, length=UPDATES)[0]
 
-    state = ppo.init(config, envs, jax.random.key(0))
-    first, seconds = timed(chunk, config, envs, state, runs=runs)
-    rates = spread([UPDATES * config.num_envs * config.num_steps / s for s in seconds])
-    print(f"{id:24} {rates['median'] / 1e3:6.0f}k steps/s ({rates['min'] / 1e3:.0f} to {rates['max'] / 1e3:.0f})")
-    return {"id": id, **SHAPE, "first_call_s": first, "steps_per_second": rates}
+class Subject:
+    """A process that runs once for each line it is sent (`benchmarks.peers.serving`)."""
+
+    def __init__(self, command, cores=()):
+        pin = functools.partial(os.sched_setaffinity, 0, cores) if cores else None
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=pin,
+            env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
+        )  # fmt: skip
+        self.about = json.loads(self._line())
+
+    def run(self):
+        """Seconds of one run."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def close(self):
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _line(self):
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a subject ended with status {self._process.wait()}: {self._process.args}")
+        return line
+
+
+def in_turns(id, subjects, runs):
+    """A row for each subject, with the spread of its steps a second."""
+    seconds = {name: [] for name in subjects}
+    for _ in range(runs):
+        for name, subject in subjects.items():
+            seconds[name].append(subject.run())
+    rows = []
+    for name, subject in subjects.items():
+        subject.close()
+        rates = spread([subject.about["steps"] / s for s in seconds[name]])
+        print(
+            f"{id:16} {name:28} {rates['median'] / 1e3:6.0f}k steps/s ({rates['min'] / 1e3:.0f} to "
+            f"{rates['max'] / 1e3:.0f})  compilation {subject.about['compile_s']:.2f} s",
+            flush=True,
+        )
+        rows.append({"id": id, "subject": name, **SHAPE, **subject.about, "steps_per_second": rates})
+    return rows
+
+
+def serve_ours(id, count):
+    """Ours as a subject: UPDATES updates by the programs of `python -m train`, or as many flops of a matrix product."""
+    from train.programs import Programs
+
+    if id == "matmul":
+        return serve_matmul()
+    devices.claim(count)
+    plan = run.Plan(
+        algorithm="ppo", env=id, constants={}, training={}, curve_as_trained=False, config=ppo.Config(**SHAPE),
+        total_steps=40 * UPDATES * 32768, seed=0,
+    )  # fmt: skip
+    began = time.perf_counter()
+    programs = Programs(plan, devices.mesh_of(count))
+    programs.wait()
+    compiled = time.perf_counter() - began
+    state = programs.placed(programs.begin())
+    serve(
+        lambda: jax.block_until_ready(programs.advance(state, UPDATES)), steps=UPDATES * plan.steps_per_update,
+        compile_s=compiled, jax=jax.__version__,
+    )  # fmt: skip
+
+
+def serve_matmul():
+    """The steps that the machine's float32 matrix product would make, if PPO were nothing else."""
+    a = jax.random.normal(jax.random.key(0), (SIDE, SIDE)) / SIDE**0.5
+    began = time.perf_counter()
+    product = jax.jit(lambda a: jax.lax.fori_loop(0, UPDATES, lambda _, x: x @ a, a)).lower(a).compile()
+    compiled = time.perf_counter() - began
+    flop = 2.0 * UPDATES * SIDE**3
+    serve(lambda: jax.block_until_ready(product(a)), steps=flop / FLOP_A_STEP, flop=flop, compile_s=compiled)
 
 
 def learn_all(ids, seeds, jobs, keep):

@@ -237,7 +237,8 @@ def test_the_table_says_ours_peer_limit_and_ratios():
     single = [{"subject": name, "microseconds": {"median": us}} for name, us in zip(names, (8.0, 4.0, 7.0, 14.0))]
     names = "CartPole-v1, NumPy, NextStep", "gymnasium's CartPole-v1, NumPy"
     bridges = [{"subject": name, **rate(value)} for name, value in zip(names, (20e6, 25e6))]
-    training = [{"id": "CartPole-v1", **rate(560e3)}]
+    about = {"id": "CartPole-v1"}
+    training = [{**about, "subject": "ours, 2 devices", **rate(560e3)}, {**about, "subject": "one core", **rate(1)}]
     lines = [line.split("  ") for line in short_set.table(limit, step + alone, training, single, bridges)]
     found = [[part.strip() for part in line if part.strip()] for line in lines]
     assert found[0] == ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
