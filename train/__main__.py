@@ -51,7 +51,6 @@ def _resume(options):
 
     plan = run.read_plan(options.run)
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
-    print(f"{plan.algorithm} on {plan.name} goes on, {_counted(devices)}: {options.run}", file=sys.stderr)
     return _finish(options, options.run, _told(run.resume, options.run, quiet=options.quiet, devices=devices))
 
 

@@ -46,6 +46,11 @@ class Programs:
         watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)
         self._look = self._pool.submit(watch.compile)
 
+    @property
+    def devices(self):
+        """How many share the training."""
+        return 1 if self._mesh is None else self._mesh.size
+
     def begin(self):
         """The state of a run's beginning."""
         return self._init(self._plan.config, self._envs, jax.random.key(self._plan.seed))
@@ -56,7 +61,8 @@ class Programs:
 
     def wait(self):
         """Returns once all is compiled."""
-        self._look.result(), self._advance.result()
+        for program in (self._look, self._advance):
+            program.result()
 
     def close(self):
         self._pool.shutdown()

@@ -231,7 +231,7 @@ def _go_on(plan, folder, state, log, quiet, programs, began):
         stack.callback(progress.close)
         state = programs.placed(state)
         programs.wait()
-        progress.say(f"compiled in {time.perf_counter() - began:.1f} s")
+        progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}")
         interrupt = stack.enter_context(_Interrupt())
         while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
             count = min(chunk, plan.num_updates - int(state.updates))

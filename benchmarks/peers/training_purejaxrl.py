@@ -28,7 +28,7 @@ def main(updates, folder):
     gymnax.make = lambda *args: (FiveValues(make(*args)[0]), make(*args)[1])
     for name in ("brax", "brax.envs", "brax.envs.wrappers", "brax.envs.wrappers.training", "navix"):
         sys.modules.setdefault(name, types.ModuleType(name))
-    sys.modules["brax"].envs = sys.modules["brax.envs"]
+    vars(sys.modules["brax"]).update(envs=sys.modules["brax.envs"])
     vars(sys.modules["brax.envs.wrappers.training"]).update(EpisodeWrapper=None, AutoResetWrapper=None)
     sys.path.insert(0, str(Path(folder) / "purejaxrl"))
     from ppo import make_train  # pyright: ignore[reportMissingImports]

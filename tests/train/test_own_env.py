@@ -23,7 +23,7 @@ def folder(empty_folder):
 @pytest.fixture
 def begun(folder):
     """The folder of a run on my_env.py that has not learned anything yet."""
-    plan = _plan(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
+    plan, _ = _plan(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
     path = folder / "runs" / "mine"
     run.claim(path)
     run.write_plan(plan, path)
