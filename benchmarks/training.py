@@ -31,6 +31,7 @@ import numpy as np
 import jaxenvs
 from benchmarks.common import RESULTS, commit, save, spread
 from benchmarks.peers.serving import serve
+from jaxenvs.devices import num_cores
 from train import devices, ppo, run
 
 UPDATES = 6
@@ -52,6 +53,7 @@ def main():
     parser.add_argument("--learn", action="store_true", help="whole runs of the presets in place of steps/s")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the whole runs")
     parser.add_argument("--jobs", type=int, default=1, help="whole runs at a time")
+    parser.add_argument("--keys", choices=list(run.KEYS), default="ordinary", help="random numbers of the whole runs")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the runs, for benchmarks.transfer")
     parser.add_argument("--name", default="training", help="of the file in benchmarks/results/")
     options = parser.parse_args()
@@ -60,7 +62,7 @@ def main():
     if options.serve:
         serve_ours(options.serve[0], int(options.serve[1]))
     elif options.learn:
-        learn_all(options.ids, options.seeds, options.jobs, options.keep)
+        learn_all(options.ids, options.seeds, options.jobs, options.keep, options.keys)
     else:
         save(options.name, measure_all(options.ids, options.runs, options.rejax, options.purejaxrl))
 
@@ -75,7 +77,7 @@ def measure_all(ids, runs, rejax, purejaxrl):
         subjects = {
             "one core": Subject([*ours, id, "1"], **pinned),
             "one device, XLA's threads": Subject([*ours, id, "1"]),
-            f"{devices.cores()} devices": Subject([*ours, id, str(devices.cores())]),
+            f"{num_cores()} devices": Subject([*ours, id, str(devices.cores())]),
             "matrix product": Subject([*ours, "matmul", "1"]),
         }
         if id == "CartPole-v1" and rejax:
@@ -173,8 +175,9 @@ def serve_matmul():
     serve(lambda: jax.block_until_ready(product(a)), steps=flop / FLOP_A_STEP, flop=flop, compile_s=compiled)
 
 
-def learn_all(ids, seeds, jobs, keep):
+def learn_all(ids, seeds, jobs, keep, keys):
     """Whole runs, `jobs` at a time with a share of the cores each; rows of the same id and seed are replaced."""
+    name = "learning" if keys == "ordinary" else f"learning_{keys}"
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     shares = queue.SimpleQueue()
     for job in range(jobs):
@@ -183,23 +186,23 @@ def learn_all(ids, seeds, jobs, keep):
     def one(pair):
         share = shares.get()
         try:
-            return learn(pair[0], pair[1], share, keep)
+            return learn(pair[0], pair[1], share, keep, keys)
         finally:
             shares.put(share)
 
     with ThreadPoolExecutor(jobs) as pool:
         rows = list(pool.map(one, [(id, seed) for id in ids for seed in seeds]))
-    path = RESULTS / "learning.json"
+    path = RESULTS / f"{name}.json"
     old = json.loads(path.read_text())["rows"] if path.exists() else []
     new = {(row["id"], row["seed"]): row for row in [*old, *rows]}
-    save("learning", [new[key] for key in sorted(new)])
+    save(name, [new[key] for key in sorted(new)])
 
 
-def learn(id, seed, cores, keep):
+def learn(id, seed, cores, keep, keys):
     """A whole run of the preset, in a process of its own that may use some of the cores."""
     with tempfile.TemporaryDirectory() as folder:
         out = (Path(keep) if keep else Path(folder)) / f"{id}-{seed}"
-        command = ["ppo", "--env", id, "--seed", str(seed), "--out", str(out), "--quiet"]
+        command = ["ppo", "--env", id, "--seed", str(seed), "--out", str(out), "--quiet", "--keys", keys]
         pin = functools.partial(os.sched_setaffinity, 0, cores) if hasattr(os, "sched_setaffinity") else None
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "train", *command], check=True, stdout=subprocess.DEVNULL, preexec_fn=pin)

@@ -8,6 +8,9 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 _FLAGS = {
     # LLVM uses half of a 512-bit processor otherwise; narrower processors ignore it.
     "--xla_cpu_prefer_vector_width": "512",
+    # Programs that run parts of themselves at once have come to a standstill on two cores (populations of PPO, jaxlib
+    # 0.10.2).
+    "--xla_cpu_enable_concurrency_optimized_scheduler": "false",
     # All results of a step come from one loop, where each would have its own and compute again what they share; and a
     # scan whose arrays are small (by default 1 KiB) becomes one function, without dispatch. From 8 MiB on, policies
     # with networks lose more from that than environments gain.

@@ -60,10 +60,11 @@ def _counted(devices):
 
 def _devices(options, algorithm, config):
     """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
+    from jaxenvs.devices import num_cores
     from train import devices
 
     _told(algorithm.check, config)
-    wanted = options.devices or algorithm.most_devices(config, devices.cores())
+    wanted = options.devices or algorithm.most_devices(config, num_cores())
     _told(algorithm.check_devices, config, wanted)
     there = devices.claim(wanted)
     return options.devices or there
@@ -132,7 +133,7 @@ def _plan(options):
         algorithm=options.algorithm, env=env, constants=dict(options.set),
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
         curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
-        until=options.until,
+        until=options.until, keys=options.keys,
     )  # fmt: skip
     envs = _told(plan.training_envs)
     if is_entry(env):
@@ -198,6 +199,10 @@ def _add_training_options(command, algorithm):
         help="end the run as soon as the evaluation of its curve, the mean of 1024 whole episodes, is at least this",
     )  # fmt: skip
     command.add_argument("--seed", type=int, default=0, help="of everything random")
+    command.add_argument(
+        "--keys", choices=("ordinary", "fast"), default="ordinary",
+        help="the random numbers: JAX's own, or those of jaxenvs.random.fast",
+    )  # fmt: skip
     command.add_argument("--out", help="the run's folder (default: the first free runs/ENV-ALGORITHM-N)")
     _add_set(command)
     _add_report_options(command)

@@ -12,11 +12,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 AXIS = "devices"
 
 
-def cores():
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def claim(count):
     """Has JAX make so many devices of a CPU's cores; it does so before it computes anything, and never later.
 

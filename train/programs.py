@@ -29,7 +29,7 @@ class Programs:
         self._config = dataclasses.replace(plan.config, schedule_updates=float(plan.num_updates))
         self._envs = plan.training_envs()
         self._watched = plan.evaluation_envs(CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
-        self._key = jax.random.key(plan.seed + 1)
+        self._key = plan.key(plan.seed + 1)
         self._init = jax.jit(self._algorithm.init)
         like = jax.eval_shape(self._init, plan.config, self._envs, self._key)
         self._layout = None if mesh is None else self._algorithm.layout(mesh, like)
@@ -53,7 +53,7 @@ class Programs:
 
     def begin(self):
         """The state of a run's beginning."""
-        return self._init(self._plan.config, self._envs, jax.random.key(self._plan.seed))
+        return self._init(self._plan.config, self._envs, self._plan.key(self._plan.seed))
 
     def placed(self, state):
         """The state where `advance` has it."""
@@ -93,7 +93,3 @@ class Programs:
     def _watch(self, config, envs, state, key):
         even = self._mesh is not None and CURVE_EPISODES % self._mesh.size == 0
         return evaluate(envs, self._algorithm.policy(config, envs, state), key, self._mesh if even else None)
-
-
-def _lying(like, sharding):
-    return jax.ShapeDtypeStruct(like.shape, like.dtype, sharding=sharding)

@@ -14,6 +14,7 @@ import jax
 
 import jaxenvs
 from jaxenvs.entries import EntryError, class_name
+from jaxenvs.random import as_key, fast
 from train import checkpoint
 from train.devices import mesh_of
 from train.evaluate import evaluate, summary
@@ -23,6 +24,10 @@ from train.programs import Programs
 
 # Chunks of a run: the bar moves, the state is saved and the policy evaluated so many times.
 _CHUNKS = 40
+
+
+#: What makes a key of each kind.
+KEYS = {"ordinary": as_key, "fast": fast}
 
 
 class RunError(Exception):
@@ -48,6 +53,12 @@ class Plan:
     seed: int
     #: A mean return of the learning curve's evaluation, 1024 whole episodes, at which the run ends before its time.
     until: float | None = None
+    #: The kind of random keys, one of `KEYS`.
+    keys: str = "ordinary"
+
+    def key(self, seed):
+        """A key of the run's kind."""
+        return KEYS[self.keys](jax.random.key(seed))
 
     @property
     def name(self):
@@ -182,6 +193,8 @@ def read_plan(folder):
             raise TypeError("total_steps and seed must be whole numbers")
         if not isinstance(plan.get("until"), int | float | None):
             raise TypeError("until must be a number, or null")
+        if plan.get("keys", "ordinary") not in KEYS:
+            raise TypeError(f"keys must be one of {list(KEYS)}, got {plan['keys']!r}")
         return Plan(**plan)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
@@ -195,7 +208,7 @@ def read(folder):
     """
     plan = read_plan(folder)
     try:
-        like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), jax.random.key(0))
+        like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
         return plan, checkpoint.load(Path(folder) / "state.npz", like)
     except EntryError as error:
         mend = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
@@ -217,7 +230,7 @@ def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=Non
     def whole(config, envs, state, key):
         return evaluate(envs, algorithm.policy(config, envs, state, greedy=not stochastic), key)
 
-    results = whole(plan.config, envs, state, jax.random.key(seed))
+    results = whole(plan.config, envs, state, plan.key(seed))
     return results, summary(results)
 
 

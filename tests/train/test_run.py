@@ -135,6 +135,16 @@ def test_training_uses_its_own_constants_and_evaluation_does_not():
     assert PLAN.evaluation_envs(2).env == jaxenvs.make("SimpleRocket-v0", retreat_cost=5.0)
 
 
+def test_a_run_with_fast_keys_stops_and_goes_on_with_them(whole, tmp_path):
+    plan = dataclasses.replace(PLAN, keys="fast")
+    begun(tmp_path / "whole", plan=plan)
+    assert not begun(tmp_path / "stopped", [signal.SIGINT], at=3, plan=plan)
+    run.resume(tmp_path / "stopped", quiet=True)
+    read, state = run.read(tmp_path / "stopped")
+    assert read.keys == "fast" and "fast" in str(state.key.dtype)
+    assert state_of(tmp_path / "stopped") == state_of(tmp_path / "whole") != state_of(whole)
+
+
 def test_the_first_interrupt_ends_the_chunk_and_saves(stopped):
     assert run.read(stopped)[1].updates == 3 and len(figures(stopped)) == 3
 
@@ -329,6 +339,7 @@ def test_a_plan_that_is_no_text_is_refused(copy, function):
         ({"total_steps": "many"}, "total_steps"),
         ({"seed": None}, "seed"),
         ({"until": "soon"}, "until"),
+        ({"keys": "slow"}, "keys must be one of"),
     ],
     ids=lambda value: None if isinstance(value, str) else next(iter(value)),
 )
