@@ -11,7 +11,7 @@ import pytest
 
 import jaxenvs
 from benchmarks import __main__ as short_set
-from benchmarks import common, stepping
+from benchmarks import calls, common, stepping
 from benchmarks.peers import stepping as peers
 
 KEY = ("id", "num_envs")
@@ -252,3 +252,10 @@ def test_the_table_says_ours_peer_limit_and_ratios():
     assert found[12][1:4] == ["125k", "250k", "0.50"]
     assert found[13][1:4] == ["143k", "71.4k", "2.00"]
     assert found[14][1:4] == ["20M", "25M", "0.80"]
+
+
+def test_calls_are_measured_beside_what_they_cannot_cost_less_than():
+    row = calls.measure("CartPole-v1", 4, calls=3, runs=2)
+    least = row["floor_us"]["min"] + row["physics_us"]["min"]
+    assert 0 < row["physics_us"]["median"] and 0 < row["floor_us"]["median"]
+    assert row["ours_over_floor_and_physics"]["min"] <= row["ours_us"]["max"] / least
