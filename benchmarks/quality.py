@@ -78,8 +78,8 @@ def row_of(name, subject, draws=None):
         if judged.two_sided < THRESHOLD:
             row["beyond"].append(sequence)
             if subject in TESTED:
-                again, _ = measure(generator, name, sequence, 10 * wanted, 1)
-                row.setdefault("p_again", {})[sequence] = again.above
+                again, made = measure(generator, name, sequence, 10 * wanted, 1)
+                row.setdefault("again", {})[sequence] = {"draws": made, "p": again.above}
     row["seconds"] = round(time.perf_counter() - began, 1)
     return row
 
@@ -128,7 +128,7 @@ def main(arguments=None):
             p = row["p"].values()
             print(
                 f"{test:20} {subject:14} {row['draws']:.1e} draws, p {min(p):.2g} to {max(p):.4g}, "
-                f"{len(row['beyond'])} of {len(p)} beyond, {row['seconds']} s {row.get('p_again', '')}",
+                f"{len(row['beyond'])} of {len(p)} beyond, {row['seconds']} s {row.get('again', '')}",
                 flush=True,
             )
     rows.sort(key=lambda row: (names.index(row["test"]), [*GENERATORS].index(row["generator"])))

@@ -24,11 +24,10 @@ MAXIMUM_OF, MAXIMUM_CELLS = 8, 1024
 URN_BITS, BIRTHDAY_BITS, BIRTHDAYS = 15, 26, 2**19
 # Cells with a smaller expected count are taken together.
 LEAST_EXPECTED = 10
-BITS = np.arange(32, dtype=np.uint32)
 
 
 class Judged(NamedTuple):
-    """A statistic, and how likely independent uniform words make one at least, and at most, as large."""
+    """A statistic, and the probabilities of one at least, and at most, as large."""
 
     statistic: float
     above: float
@@ -43,18 +42,15 @@ class Test(NamedTuple):
     """A published test."""
 
     published: str
-    #: A function of a chunk, u32[n], to a number or an array; chunks of one size are summed.
+    #: A function of a chunk, u32[n], to counts, which are summed over chunks.
     count: Callable[[Any], Any]
     #: A function of the sum, of the words in each chunk, and of the number of chunks, to `Judged`.
     judge: Callable[[Any, int, int], Judged]
 
 
 def chi_square(statistic, degrees):
-    return Judged(
-        float(statistic),
-        float(scipy.stats.chi2.sf(statistic, degrees)),
-        float(scipy.stats.chi2.cdf(statistic, degrees)),
-    )
+    above, below = scipy.stats.chi2.sf(statistic, degrees), scipy.stats.chi2.cdf(statistic, degrees)
+    return Judged(float(statistic), float(above), float(below))
 
 
 def poisson(count, mean):
@@ -104,10 +100,16 @@ def tuples(size, bits, top):
     )
 
 
+def bits_of(words):
+    """u32[..., 32], the lowest bit first."""
+    bits = jnp.arange(32, dtype=jnp.uint32).reshape(*[1] * words.ndim, 32)
+    return (words[..., None] >> bits) & jnp.uint32(1)
+
+
 @jax.jit
 def ones(words):
-    """i32[32], how often each bit, the lowest first, is set."""
-    return jnp.sum((words[:, None] >> BITS) & 1, axis=0, dtype=jnp.int32)
+    """i32[32], how often each bit is set, over all axes."""
+    return jnp.sum(bits_of(words), axis=tuple(range(words.ndim)), dtype=jnp.int32)
 
 
 @jax.jit
@@ -115,7 +117,7 @@ def equal_bits(words):
     """f32[32, 32], in how many non-overlapping pairs bit i of the first word equals bit j of the second."""
 
     def block(pairs):
-        first, second = (1.0 - 2.0 * ((pairs[:, i, None] >> BITS) & 1).astype(jnp.float32) for i in (0, 1))
+        first, second = (1.0 - 2.0 * bits_of(pairs[:, i]).astype(jnp.float32) for i in (0, 1))
         return first.T @ second
 
     pairs = words.reshape(-1, 2)
@@ -140,15 +142,15 @@ def weights(words):
 
 
 def judge_weights(counts, *_):
-    binomial = np.array([math.comb(32, ones) for ones in range(33)]) / 2.0**32
+    binomial = np.array([math.comb(32, weight) for weight in range(33)]) / 2.0**32
     return cells(counts, np.outer(binomial, binomial))
 
 
 def first_runs(words):
     """How often the first run up in eight words was of each length, 1 to 8."""
     eights = np.asarray(words).reshape(-1, 8)
-    climbs = np.logical_and.accumulate(eights[:, 1:] > eights[:, :-1], axis=1).sum(axis=0)
-    return -np.diff([len(eights), *climbs, 0])
+    climbing = np.logical_and.accumulate(eights[:, 1:] > eights[:, :-1], axis=1)
+    return -np.diff([len(eights), *climbing.sum(axis=0), 0])
 
 
 def judge_first_runs(counts, *_):
@@ -185,17 +187,16 @@ def judge_collisions(count, size, chunks):
 
 
 def birthdays(size):
-    """(batches, birthdays in each) of so many words."""
-    each = min(BIRTHDAYS, size // 2)
-    return size // 2 // each, each
+    """(batches, birthdays in each) of so many words, a power of two."""
+    return max(1, size // 2 // BIRTHDAYS), min(BIRTHDAYS, size // 2)
 
 
 def equal_spacings(words):
     """How many spacings of sorted birthdays, of a pair of words each, equal another of their batch."""
     words = np.asarray(words)
     low = (words & np.uint32(2**BIRTHDAY_BITS - 1)).astype(np.uint64)
-    shape = birthdays(words.size)
-    days = np.sort(((low[::2] << np.uint64(BIRTHDAY_BITS)) | low[1::2])[: math.prod(shape)].reshape(shape), axis=1)
+    days = (low[::2] << np.uint64(BIRTHDAY_BITS)) | low[1::2]
+    days = np.sort(days.reshape(birthdays(words.size)), axis=1)
     spacings = np.sort(np.diff(days, axis=1), axis=1)
     return int(np.count_nonzero(spacings[:, 1:] == spacings[:, :-1]))
 
