@@ -15,7 +15,9 @@ for `fast` or `jax.random` is tested again with another seed and ten times the d
 """
 
 import argparse
+import itertools
 import json
+import math
 import time
 import zlib
 
@@ -23,7 +25,7 @@ import jax
 import numpy as np
 import scipy.stats
 
-from benchmarks.common import RESULTS, save
+from benchmarks.common import RESULTS, commit, save
 from benchmarks.quality_streams import CHUNK, GENERATORS, SEQUENCES, chunks, flips
 from benchmarks.quality_tests import TESTS, coins
 
@@ -68,7 +70,7 @@ def row_of(name, subject, draws=None):
         "the strict avalanche criterion (Webster and Tavares 1985): each bit of a block changes in half of flips"
     )
     row: dict = {"test": name, "published": published if name == AVALANCHE else TESTS[name].published}
-    row |= {"generator": subject, "draws": 0, "statistic": {}, "p": {}, "beyond": []}
+    row |= {"generator": subject, "draws": 0, "statistic": {}, "p": {}, "beyond": [], "commit": commit()}
     began = time.perf_counter()
     for sequence in flips(generator) if name == AVALANCHE else SEQUENCES:
         wanted = draws or generator.draws
@@ -105,11 +107,21 @@ def summary(rows):
     return found
 
 
-def kept(name, replaced):
-    """Rows of an earlier run, without those that are made anew."""
+def rows_before(name):
+    """Rows of an earlier run."""
     path = RESULTS / f"{name}.json"
-    rows = json.loads(path.read_text())["rows"] if path.exists() else []
-    return [row for row in rows if (row["test"], row["generator"]) not in replaced]
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def number_of_draws(text):
+    """A number of at least 1, such as 1e6."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 1 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 1, such as 1e6, got {text!r}")
+    return number
 
 
 def main(arguments=None):
@@ -117,22 +129,21 @@ def main(arguments=None):
     names = [*TESTS, AVALANCHE]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="TEST", help=", ".join(names))
     parser.add_argument("--generators", nargs="+", choices=GENERATORS, default=[*GENERATORS], metavar="GENERATOR")
-    parser.add_argument("--draws", type=float, help="words for each test and sequence")
+    parser.add_argument("--draws", type=number_of_draws, help="words for each test and sequence")
     parser.add_argument("--name", default="quality", help="results/NAME.json")
     options = parser.parse_args(arguments)
-    rows = kept(options.name, {(test, subject) for test in options.only for subject in options.generators})
+    rows = {(row["test"], row["generator"]): row for row in rows_before(options.name)}
     for test in options.only:
         for subject in options.generators:
-            row = row_of(test, subject, options.draws)
-            rows.append(row)
+            row = rows[test, subject] = row_of(test, subject, options.draws)
             p = row["p"].values()
             print(
                 f"{test:20} {subject:14} {row['draws']:.1e} draws, p {min(p):.2g} to {max(p):.4g}, "
                 f"{len(row['beyond'])} of {len(p)} beyond, {row['seconds']} s {row.get('again', '')}",
                 flush=True,
             )
-    rows.sort(key=lambda row: (names.index(row["test"]), [*GENERATORS].index(row["generator"])))
-    save(options.name, rows, threshold_two_sided=THRESHOLD, summary=summary(rows))
+        found = [rows[place] for place in itertools.product(names, GENERATORS) if place in rows]
+        save(options.name, found, threshold_two_sided=THRESHOLD, summary=summary(found))
 
 
 if __name__ == "__main__":

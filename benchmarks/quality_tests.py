@@ -20,7 +20,7 @@ import scipy.stats
 LAGS = (1, 2, 3, 4, 5, 7, 8, 16, 64, 256, 1024, 4096)
 GAP, LONGEST_GAP = 1 / 16, 128
 MAXIMUM_OF, MAXIMUM_CELLS = 8, 1024
-# Bits of each of the two words that make an urn, or a birthday; birthdays are counted in batches of so many.
+# Bits of each of the two words that make an urn, or a birthday; birthdays are in batches of so many.
 URN_BITS, BIRTHDAY_BITS, BIRTHDAYS = 15, 26, 2**19
 # Cells with a smaller expected count are taken together.
 LEAST_EXPECTED = 10
@@ -61,8 +61,7 @@ def poisson(count, mean):
 def cells(counts, probabilities):
     """Pearson's chi-square of counts in cells, rare cells taken together."""
     counts, expected = np.ravel(counts).astype(float), np.ravel(probabilities) * np.sum(counts)
-    often = expected >= LEAST_EXPECTED
-    if not often.all():
+    if not (often := expected >= LEAST_EXPECTED).all():
         counts, expected = (np.append(x[often], x[~often].sum()) for x in (counts, expected))
         if expected[-1] < LEAST_EXPECTED:
             counts, expected = (np.append(x[:-2], x[-2:].sum()) for x in (counts, expected))

@@ -295,3 +295,10 @@ def test_what_is_beyond_the_threshold_is_tested_again(one_sequence, monkeypatch)
     again = row["again"][SHORT[0]]
     assert again["draws"] == 10 * row["draws"]
     assert 0 < again["p"] != row["p"][SHORT[0]]
+
+
+@pytest.mark.parametrize("draws", ["0", "-1e6", "nan", "inf", "many"])
+def test_impossible_numbers_of_draws_are_refused_by_value(draws, capsys):
+    with pytest.raises(SystemExit):
+        quality.main([f"--draws={draws}"])
+    assert f"must be a number of at least 1, such as 1e6, got '{draws}'" in capsys.readouterr().err
