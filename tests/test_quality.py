@@ -210,8 +210,11 @@ def test_equal_spacings_are_those_of_each_batch_of_birthdays(monkeypatch):
         spacings = sorted(b - a for a, b in itertools.pairwise(days))
         equal += sum(a == b for a, b in itertools.pairwise(spacings))
     assert tests.equal_spacings(words) == equal > 0
-    # 4 batches, 3 chunks.
-    assert tests.judge_spacings(0, 4 * 512, 3).below == pytest.approx(math.exp(-12 * 256**3 / 2**54))
+
+
+def test_eight_equal_spacings_are_expected_in_each_batch():
+    # 2^19 birthdays in a year of 2^52 days: (2^19)^3 / 2^54. Two batches in each of three chunks.
+    assert math.log(tests.judge_spacings(0, 2**21, 3).below) == pytest.approx(-6 * 8)
 
 
 class Shown(jaxenvs.Environment):
