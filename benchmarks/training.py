@@ -77,7 +77,7 @@ def measure_all(ids, runs, rejax, purejaxrl):
         subjects = {
             "one core": Subject([*ours, id, "1"], **pinned),
             "one device, XLA's threads": Subject([*ours, id, "1"]),
-            f"{num_cores()} devices": Subject([*ours, id, str(devices.cores())]),
+            f"{num_cores()} devices": Subject([*ours, id, str(num_cores())]),
             "matrix product": Subject([*ours, "matmul", "1"]),
         }
         if id == "CartPole-v1" and rejax:

@@ -8,6 +8,7 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxenvs import spaces
@@ -104,7 +105,7 @@ class VectorEnv:
         """
         if not isinstance(action, jax.Array):
             action = _checked_host_actions(self, action)
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
+        if any(isinstance(leaf, Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
             return _step(self, key, state, action)
         return _step_by_parts(*self._parts(state.episode_length.sharding), key, state, action)
 
