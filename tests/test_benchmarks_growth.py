@@ -109,7 +109,7 @@ def made_up(factor=1.0):
     cell = {"id": "CartPole-v1", "subject": "jaxenvs"}
     step = [{**cell, "num_envs": n, **rate(1e6 * n)} for n in (1, 64, 8)]
     step += [{"id": "FiveChoices-v0", "subject": "jaxenvs", "num_envs": 8, **rate(7e6)}]
-    step += [{**cell, "subject": "gymnax", "num_envs": n, **rate(1e5 * n)} for n in (1, 8)]
+    step += [{**cell, "subject": "gymnax, tuned", "num_envs": n, **rate(1e5 * n)} for n in (1, 8)]
     limit = [{"id": "CartPole-v1", "subject": "C", "form": "scan", "generator": plots.GENERATOR, "num_envs": 64}]
     limit = [{**limit[0], "ours_over_this": {}, **rate(9e8)}]
     memory_rows = [
@@ -158,7 +158,7 @@ def test_every_line_and_bar_is_at_its_figures(results):
     points = {line.get_label(): points_of(line) for line in axes.lines}
     assert points == {
         "CartPole-v1": [[1, 1e6], [8, 8e6], [64, 64e6]],
-        "CartPole-v1 by gymnax": [[1, 1e5], [8, 8e5]],
+        "CartPole-v1 by gymnax, tuned": [[1, 1e5], [8, 8e5]],
         "CartPole-v1 in C for this alone, N = 64": [[64, 9e8]],
     }
     axes = plots.ids(found["stepping"], limit=[]).axes[0]

@@ -63,7 +63,7 @@ def test_tuning_takes_a_device_for_each_core_and_keeps_the_users_flags():
     assert "--xla_cpu_prefer_vector_width=512" in flags and "multi_output_fusion=true" in flags
     mine = "--xla_cpu_prefer_vector_width=256 --xla_cpu_enable_fast_math=false"
     flags, _ = in_process(FLAGS, XLA_FLAGS=mine)
-    assert flags.startswith(mine + " --xla_backend_extra_options") and flags.count("vector_width") == 1
+    assert flags.startswith(mine + " --xla") and flags.count("vector_width") == 1
 
 
 COMPILED = """
