@@ -23,7 +23,6 @@ subject.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -46,9 +45,12 @@ from benchmarks.common import (
     usable,
 )
 from benchmarks.peers.stepping import gymnasium_steppers, gymnax_steppers
+from jaxenvs.devices import num_cores
 from jaxenvs.random import as_key, fast
 
 SIZES = (1, 8, 64, 1024, 4096, 16384, 65536, 262144)
+#: Environments whose step stays in a core's second cache.
+CACHED = 4096
 #: With JAX as it is found.
 UNTUNED_SIZES = (1, 1024, 65536)
 KEY = ("id", "num_envs", "subject")
@@ -75,7 +77,7 @@ def parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ids", nargs="+", choices=sorted(jaxenvs.registry), default=sorted(jaxenvs.registry))
     parser.add_argument("--sizes", nargs="+", type=int, help="of the batches; 16384, or with --all " + str(SIZES))
-    counts = sorted({1, os.cpu_count() or 1})
+    counts = sorted({1, num_cores(), 4 * num_cores()})
     parser.add_argument("--devices", nargs="+", type=int, default=counts, help="numbers of devices to try each cell on")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.1, help="that each run lasts at least")
@@ -115,7 +117,7 @@ def untuned(options, within):
 
 def measure_cell(id, num_envs, options):
     """Rows of figures for one environment and batch size, one for each subject."""
-    counts = usable(options.devices, num_envs) or [1]
+    counts = [count for count in usable(options.devices, num_envs) if worth_it(count, num_envs)] or [1]
     start = jaxenvs.make_vec(id, num_envs).reset(jax.random.key(0))
 
     def ours(kind):
@@ -132,6 +134,11 @@ def measure_cell(id, num_envs, options):
     for line in rows:
         print(row_text(line), flush=True)
     return rows
+
+
+def worth_it(devices, num_envs):
+    """More devices than cores take turns: only where a part for each core would not stay in a core's cache."""
+    return devices <= num_cores() or num_envs // devices >= CACHED
 
 
 def our_stepper(id, num_envs, devices, num_steps=None, start=None, kind=as_key):
@@ -157,7 +164,7 @@ def our_stepper(id, num_envs, devices, num_steps=None, start=None, kind=as_key):
 
 def steps_of_a_call(num_envs):
     """So many that a call lasts some hundredths of a second, beside which calling costs nothing."""
-    return min(10_000, max(16, 2_000_000 // num_envs))
+    return min(10_000, max(100, 2_000_000 // num_envs))
 
 
 def row(subject, id, num_envs, ways):

@@ -56,7 +56,7 @@ def gymnax_steppers(id, num_envs, devices):
         return []
     env, params = gymnax.make(id)
     space = env.action_space(params)
-    num_steps = min(10_000, max(16, 1_000_000 // num_envs))
+    num_steps = min(10_000, max(100, 1_000_000 // num_envs))
 
     def one(carry, _):
         key, state = carry
