@@ -23,6 +23,7 @@ subject.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -49,6 +50,7 @@ from jaxenvs.devices import num_cores
 from jaxenvs.random import as_key, fast
 
 SIZES = (1, 8, 64, 1024, 4096, 16384, 65536, 262144)
+FOUND_FLAGS = os.environ.get("XLA_FLAGS")
 #: Environments whose step stays in a core's second cache.
 CACHED = 4096
 #: With JAX as it is found.
@@ -112,7 +114,10 @@ def untuned(options, within):
     command += ["--devices", *map(str, options.devices), "--runs", str(options.runs), "--name", options.name]
     command += ["--seconds", str(options.seconds), "--within", str(max(0.0, within))]
     command += ["--missing"] if options.missing else []
-    return subprocess.run([sys.executable, "-m", "benchmarks.stepping", *command]).returncode
+    # `tune_cpu` has set this process's flags, which a child would inherit.
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    environment |= {"XLA_FLAGS": FOUND_FLAGS} if FOUND_FLAGS is not None else {}
+    return subprocess.run([sys.executable, "-m", "benchmarks.stepping", *command], env=environment).returncode
 
 
 def measure_cell(id, num_envs, options):
