@@ -98,27 +98,24 @@ def as_key(key):
 
 @functools.cache
 def _fused_threefry():
-    return jex_random.define_prng_impl(
-        key_shape=(2,),
-        seed=jex_random.threefry_prng_impl.seed,
-        split=_split,
-        random_bits=_random_bits,
-        fold_in=_fold_in,
-        name="threefry2x32_fused",
-        tag="fry_fused",
-    )
+    return _threefry("threefry2x32_fused", "fry_fused", _random_bits)
 
 
 @functools.cache
 def _fast_threefry():
+    return _threefry("threefry2x32_fast", "fry_fast", _fast_bits)
+
+
+def _threefry(name, tag, random_bits):
+    """A kind of key that is seeded, split and folded as JAX's own, with bits of another making."""
     return jex_random.define_prng_impl(
         key_shape=(2,),
         seed=jex_random.threefry_prng_impl.seed,
         split=_split,
-        random_bits=_fast_bits,
+        random_bits=random_bits,
         fold_in=_fold_in,
-        name="threefry2x32_fast",
-        tag="fry_fast",
+        name=name,
+        tag=tag,
     )
 
 
