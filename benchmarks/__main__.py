@@ -19,7 +19,11 @@ SET = {
     "single_env": ["--ids", *IDS, "--runs", "5"],
     "bridges": ["--ids", *IDS, "--runs", "5"],
 }
-PEERS = {"gymnasium": "Gymnasium's NumPy", "gymnax, tuned": "gymnax, tuned as ours"}
+PEERS = {
+    "gymnasium": "Gymnasium's NumPy",
+    "gymnax, tuned": "gymnax, tuned as ours",
+    "gymnax, a key each, tuned": "gymnax, its own rollout, tuned",
+}
 #: Which of ours is held against which generator of the C.
 LIMITS = (("jaxenvs", "threefry2x32-20 as ours"), ("jaxenvs, fast keys", "philox4x32-10"))
 DASH = "-"

@@ -120,6 +120,9 @@ def test_gymnasium_is_left_out_where_a_step_takes_too_long():
 class FakeSpace(types.SimpleNamespace):
     """gymnax's spaces, as far as they are used."""
 
+    def sample(self, key):
+        return jax.random.randint(key, (), 0, self.n)
+
 
 class FakeEnv:
     """An environment that counts, with gymnax's signatures."""
@@ -143,6 +146,17 @@ def test_gymnax_is_measured_where_it_is_installed(monkeypatch):
     assert stepper.about["version"] == "1.2.3" and stepper.about["devices"] == 1
     _, state = stepper.function(stepper.carry)
     assert state.tolist() == [stepper.about["num_steps"]] * 4
+
+
+def test_gymnax_is_measured_with_a_key_for_each_environment_too(monkeypatch):
+    fake = types.SimpleNamespace(registered_envs=["CartPole-v1"], make=lambda id: (FakeEnv(), 2))
+    monkeypatch.setitem(sys.modules, "gymnax", fake)
+    monkeypatch.setattr(peers.importlib.metadata, "version", lambda name: "1.2.3")
+    (stepper,) = peers.gymnax_steppers("CartPole-v1", 4, [1], as_published=True)
+    before, _ = stepper.carry
+    after, state = stepper.function(stepper.carry)
+    assert state.tolist() == [stepper.about["num_steps"]] * 4
+    assert before.shape == (4,) and (jax.random.key_data(before) != jax.random.key_data(after)).any(1).all()
 
 
 def test_gymnax_is_left_out_where_it_is_not_installed(monkeypatch):

@@ -39,12 +39,13 @@ def gymnasium_steppers(id, num_envs):
     return [Repeated(advance, 0, about)]
 
 
-def gymnax_steppers(id, num_envs, devices):
+def gymnax_steppers(id, num_envs, devices, *, as_published=False):
     """gymnax with a random policy drawn on the device and its own autoreset: a `Repeated` for each number of devices.
 
-    Actions are drawn for the batch at once, and a step's key is split into one for each environment, as gymnax wants
-    it: measured faster, by up to 1.8 times, than a chain of keys for each environment and `Space.sample` under `vmap`.
-
+    Args:
+        as_published: draw as gymnax's own `RolloutWrapper` does, with a chain of keys for each environment and
+            `Space.sample` under `vmap`. Otherwise actions are drawn for the batch at once, and a step's key is split
+            into one for each environment, as gymnax wants it: measured faster, by up to 1.8 times.
     Returns:
         A list; empty where gymnax is not installed or does not have the id.
     """
@@ -55,8 +56,30 @@ def gymnax_steppers(id, num_envs, devices):
     if id not in IDS or id not in gymnax.registered_envs:
         return []
     env, params = gymnax.make(id)
-    space = env.action_space(params)
     num_steps = min(10_000, max(100, 1_000_000 // num_envs))
+    one = a_key_each(env, params) if as_published else a_key_a_batch(env, params, num_envs)
+
+    def advance(carry):
+        return jax.lax.scan(one, carry, length=num_steps)[0]
+
+    keys = jax.random.split(jax.random.key(0), num_envs)
+    _, start = jax.jit(jax.vmap(env.reset, (0, None)))(keys, params)
+
+    def stepper(count):
+        chains = over_devices(keys, count) if as_published else on_all_of(jax.random.key(1), count)
+        carry = chains, over_devices(start, count)
+        places = jax.tree.map(lambda x: x.sharding, carry)
+        function, seconds = compiled(advance, carry, out_shardings=places)
+        version = importlib.metadata.version("gymnax")
+        about = {"devices": count, "num_steps": num_steps, "compile_s": round(seconds, 3), "version": version}
+        return Repeated(function, carry, about)
+
+    return [stepper(count) for count in devices]
+
+
+def a_key_a_batch(env, params, num_envs):
+    """A step of a batch of gymnax's environments, for `lax.scan`, that carries one key."""
+    space = env.action_space(params)
 
     def one(carry, _):
         key, state = carry
@@ -66,21 +89,18 @@ def gymnax_steppers(id, num_envs, devices):
         _, state, *_ = jax.vmap(env.step, (0, 0, 0, None))(step_keys, state, actions, params)
         return (key, state), None
 
-    def advance(carry):
-        return jax.lax.scan(one, carry, length=num_steps)[0]
+    return one
 
-    keys = jax.random.split(jax.random.key(0), num_envs)
-    _, start = jax.jit(jax.vmap(env.reset, (0, None)))(keys, params)
 
-    def stepper(count):
-        carry = on_all_of(jax.random.key(1), count), over_devices(start, count)
-        places = jax.tree.map(lambda x: x.sharding, carry)
-        function, seconds = compiled(advance, carry, out_shardings=places)
-        version = importlib.metadata.version("gymnax")
-        about = {"devices": count, "num_steps": num_steps, "compile_s": round(seconds, 3), "version": version}
-        return Repeated(function, carry, about)
+def a_key_each(env, params):
+    """A step of a batch of gymnax's environments, for `lax.scan`, that carries a key for each."""
 
-    return [stepper(count) for count in devices]
+    def one(key, state):
+        key, step_key, action_key = jax.random.split(key, 3)
+        _, state, *_ = env.step(step_key, state, env.action_space(params).sample(action_key), params)
+        return key, state
+
+    return lambda carry, _: (jax.vmap(one)(*carry), None)
 
 
 def sample(space, key, num_envs):
