@@ -119,17 +119,28 @@ def _threefry(name, tag, random_bits):
     )
 
 
+@functools.partial(jax.jit, static_argnames="rounds")
 def _threefry2x32(key, high, low, rounds=_ROUNDS):
     """Rounds of Threefry-2x32 on the counters (high, low); u32 arrays of one shape in, two out."""
-    schedule = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_KEY_PARITY))
-    high, low = high + schedule[0], low + schedule[1]
+    # Functions of jax.lax, in a jitted function: a program has dozens of hashes, and tracing each anew, by operators of
+    # arrays, took as long as tracing all the rest.
+    first, second = (jax.lax.index_in_dim(key, index, keepdims=False) for index in (0, 1))
+    parity = jax.lax.full_like(first, _KEY_PARITY)
+    schedule = [first, second, jax.lax.bitwise_xor(jax.lax.bitwise_xor(first, second), parity)]
+    schedule = [jax.lax.broadcast(word, high.shape) for word in schedule]
+    high, low = jax.lax.add(high, schedule[0]), jax.lax.add(low, schedule[1])
     for group in range(rounds // 4):
         for rotation in _ROTATIONS[group % 2]:
-            high = high + low
-            low = high ^ ((low << jnp.uint32(rotation)) | (low >> jnp.uint32(32 - rotation)))
-        high = high + schedule[(group + 1) % 3]
-        low = low + schedule[(group + 2) % 3] + jnp.uint32(group + 1)
+            high = jax.lax.add(high, low)
+            low = jax.lax.bitwise_xor(high, _rotated(low, rotation))
+        high = jax.lax.add(high, schedule[(group + 1) % 3])
+        low = jax.lax.add(jax.lax.add(low, schedule[(group + 2) % 3]), jax.lax.full_like(low, group + 1))
     return high, low
+
+
+def _rotated(words, places):
+    left = jax.lax.shift_left(words, jax.lax.full_like(words, places))
+    return jax.lax.bitwise_or(left, jax.lax.shift_right_logical(words, jax.lax.full_like(words, 32 - places)))
 
 
 def _counters(shape):
