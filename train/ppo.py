@@ -100,6 +100,7 @@ class TrainState(NamedTuple):
     """Everything that training goes on from."""
 
     params: Params
+    #: Adam's, with one vector of all parameters for each of its moments: XLA has less to compile than with a dozen.
     optimiser: Any
     #: Moments of the observation features, f32[features].
     obs_moments: Moments
@@ -153,7 +154,7 @@ def init(config, env, key):
         env_state = _aged(env_state, jax.random.randint(age_key, config.num_envs, 0, envs.max_episode_steps))
     return TrainState(
         params=params,
-        optimiser=_optimiser(config).init(params),
+        optimiser=_optimiser(config).init(ravel_pytree(params)[0]),
         obs_moments=init_moments((inputs,)),
         return_moments=init_moments(()),
         discounted=jnp.zeros(config.num_envs),
@@ -419,47 +420,32 @@ def _learn(config, action_space, state, batch, key, mesh):
     rows = part(mesh, _shuffled(config, stretches.advantage.shape[0], key, mesh), axis=1)
     advantage = stretches.advantage[rows]
     moments = advantage.mean((1, 2)), advantage.std((1, 2))
-    learner, unravel = (state.params, state.optimiser), lambda params: params
-    if mesh is not None:
-        # One vector in place of a dozen arrays: devices exchange it at once, and XLA has less to compile.
-        params, unravel = ravel_pytree(state.params)
-        learner = params, _flat(state.optimiser)
 
     def learn(shared, rows):
         config, stretches, rates, moments, learner = shared
         optimiser = _optimiser(config)
 
         def cost(params, minibatch, moments):
-            return loss(config, action_space, unravel(params), minibatch, rates["entropy_bonus"], moments)
+            return loss(config, action_space, params, minibatch, rates["entropy_bonus"], moments)
 
         def descend(carry, now):
             params, optimiser_state = carry
             rows, moments = now
             minibatch = jax.tree.map(lambda x: x[rows].reshape(-1, *x.shape[2:]), stretches)
-            gradient, parts = flat_mean(mesh, jax.grad(cost, has_aux=True)(params, minibatch, moments))
+            gradient, parts = jax.grad(cost, has_aux=True)(params, minibatch, moments)
+            gradient, unravel = ravel_pytree(gradient)
+            gradient, parts = flat_mean(mesh, (gradient, parts))
             change, optimiser_state = optimiser.update(gradient, optimiser_state)
+            change = unravel(jnp.asarray(change))
             params = jax.tree.map(lambda p, c: p - rates["step_size"] * c, params, change)
             return (params, optimiser_state), parts
 
         return jax.lax.scan(descend, learner, (rows, moments))
 
-    shared = config, stretches, rates, moments, learner
+    shared = config, stretches, rates, moments, (state.params, state.optimiser)
     (params, optimiser_state), parts = on_each(mesh, learn, shared, rows, axis=1, together=True)
     means = {name: part.mean() for name, part in parts.items()}
-    if mesh is not None:
-        params, optimiser_state = unravel(params), _unflat(optimiser_state, unravel)
     return params, optimiser_state, means
-
-
-def _flat(optimiser_state):
-    """The same with one vector for each of Adam's moments."""
-    clipping, adam = optimiser_state
-    return clipping, adam._replace(mu=ravel_pytree(adam.mu)[0], nu=ravel_pytree(adam.nu)[0])
-
-
-def _unflat(optimiser_state, unravel):
-    clipping, adam = optimiser_state
-    return clipping, adam._replace(mu=unravel(adam.mu), nu=unravel(adam.nu))
 
 
 def _shuffled(config, count, key, mesh):
@@ -467,8 +453,23 @@ def _shuffled(config, count, key, mesh):
     keys = jax.random.split(key, config.epochs)
     # Permutations sort; each device makes some of them.
     shared = mesh if mesh is not None and config.epochs % mesh.size == 0 else None
-    rows = part(shared, jax.vmap(lambda k: jax.random.permutation(k, count))(part(shared, keys)))
+    rows = part(shared, jax.vmap(lambda k: permutation(k, count))(part(shared, keys)))
     return rows.reshape(config.epochs * config.minibatches, -1)
+
+
+def permutation(key, count):
+    """The numbers below `count` in random order, i32[count].
+
+    `jax.random.permutation` sorts pairs, twice; XLA:CPU sorts single words ten times as fast. So up to 2**16 numbers
+    are the low bits of random words, which are sorted once. Words whose random bits are equal stay in rising order,
+    which is of no account to which minibatch a number falls into, but at the minibatches' borders.
+    """
+    bits = jax.random.bits(key, (count,))
+    if count > 2**16:
+        return jnp.argsort(bits).astype(jnp.int32)
+    low = jnp.uint32((1 << (count - 1).bit_length()) - 1)
+    words = jnp.sort((bits & ~low) | jnp.arange(count, dtype=jnp.uint32))
+    return (words & low).astype(jnp.int32)
 
 
 def _stretches(config, x):
