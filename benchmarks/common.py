@@ -18,7 +18,7 @@ def machine():
     import jax
 
     return {
-        "processor": _processor(),
+        "processor": processor_name(_cpuinfo()),
         "cores": os.cpu_count(),
         "devices": [device.device_kind for device in jax.devices()],
         "python": platform.python_version(),
@@ -212,9 +212,22 @@ def _comparable(machine, other):
     return kinds[0] == kinds[1] and all(machine[name] == other[name] for name in same)
 
 
-def _processor():
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+def processor_name(cpuinfo):
+    """The processor's name, with its family and model: clouds give many kinds the same name.
+
+    Args:
+        cpuinfo: what Linux tells in `/proc/cpuinfo`, or nothing.
+    """
+    pairs = [[part.strip() for part in line.split(":", 1)] for line in cpuinfo.splitlines() if ":" in line]
+    found = dict(reversed(pairs))
+    if "model name" not in found:
         return platform.processor() or platform.machine()
+    kind = [f"{name} {found[key]}" for name, key in (("family", "cpu family"), ("model", "model")) if key in found]
+    return ", ".join([found["model name"], *kind])
+
+
+def _cpuinfo():
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""

@@ -125,6 +125,10 @@ def measure_here(point):
     """{"bytes", "before_bytes", "state_bytes_per_env"} of one point, once."""
     import jax
 
+    import jaxenvs
+
+    if point.subject != PPO:
+        jaxenvs.tune_cpu(1)
     start, run, state_bytes = (ppo_run if point.subject == PPO else rollout_run)(point)
     # The threads that compute exist before the first note.
     jax.block_until_ready(jax.jit(lambda x: (2 * x).sum())(jax.numpy.ones(1 << 18)))

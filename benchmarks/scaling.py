@@ -6,24 +6,21 @@
 
 The subjects:
 
-- "stepping": a random policy as `benchmarks.stepping` has it, against batch size and number of devices.
+- "stepping": a random policy as `benchmarks.stepping` has it, against batch size and number of devices, in a process
+  that `jaxenvs.tune_cpu` has set up.
 - "ppo": updates of 128 steps, 2x64 networks, 4 epochs of 4 minibatches, in a loop on the device, against the number of
-  environments and of devices. A number of devices that PPO cannot train on is left out.
+  environments and of devices, compiled as `python -m train` does.
 - "population": `vmap` of `ppo.train` over seeds, or over seeds and four rates of `ppo.Config`, against the number of
-  agents; each agent's environments, steps and updates are the same. The first state of each is part of the time. It
-  runs in a process of its own, with XLA_FLAGS=--xla_cpu_enable_concurrency_optimized_scheduler=false where the variable
-  says nothing of that option: with jaxlib 0.10.2, two or eight agents on two cores otherwise come to a standstill, all
-  of XLA's threads waiting. `xla_flags` in the row is what it ran with.
+  agents; each agent's environments, steps and updates are the same. The first state of each is part of the time.
 
-`seconds` is of one step of the batch, of one update, or of one population's whole training; `steps_per_second` counts
-environment steps, of all agents together. Compilation is timed apart. Rows go into `results/scaling.json`, in place of
-those of the same subject, id, number of environments, devices and agents, and of what differs between the agents.
+Each subject has a process of its own. `seconds` is of one step of the batch, of one update, or of one population's
+whole training; `steps_per_second` counts environment steps, of all agents together. Compilation is timed apart;
+`xla_flags` in a row is what it ran with. Rows go into `results/scaling.json`, in place of those of the same subject,
+id, number of environments, devices and agents, and of what differs between the agents.
 """
 
 import argparse
 import dataclasses
-import importlib
-import inspect
 import os
 import subprocess
 import sys
@@ -37,6 +34,7 @@ import jaxenvs
 from benchmarks.common import Repeated, ask_for_devices, compiled, in_turn, save_into, spread, usable
 from benchmarks.stepping import our_stepper
 from train import ppo
+from train.devices import mesh_of, widest_vectors
 
 KEY = ("subject", "id", "num_envs", "devices", "members", "varied")
 SUBJECTS = ("stepping", "ppo", "population")
@@ -47,8 +45,6 @@ MEMBERS = (1, 2, 4, 8, 16)
 MEMBER: dict[str, Any] = {"num_envs": 64, "num_steps": 32}
 UPDATES = 20
 SEEDS, RATES = "seeds", "seeds and rates"
-#: With XLA:CPU's own choice, a population of 2 or 8 never ends with jaxlib 0.10.2 on two cores.
-SCHEDULER = "--xla_cpu_enable_concurrency_optimized_scheduler"
 #: The least and greatest of the rates that a population spreads over.
 VARIED = {"learning_rate": (3e-4, 3e-3), "gamma": (0.95, 0.999), "clip": (0.1, 0.3), "entropy_bonus": (0.0, 0.02)}
 
@@ -65,18 +61,21 @@ def main(arguments=None):
     parser.add_argument("--name", default="scaling", help="of the file in benchmarks/results/")
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
-    if options.only == "population" and SCHEDULER not in os.environ.get("XLA_FLAGS", ""):
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SCHEDULER}=false".strip()
-    ask_for_devices(max(options.devices))
     began = time.perf_counter()
-    for subject in [options.only] if options.only else SUBJECTS[:-1]:
+    if options.only:
+        set_up(options.only, max(options.devices))
         for id in options.ids:
-            for points in POINTS[subject](id, options):
+            for points in POINTS[options.only](id, options):
                 save_into(options.name, measure(points, options), KEY)
-    if not options.only:
-        command = [sys.executable, "-m", "benchmarks.scaling", *arguments, "--only", "population"]
-        subprocess.run(command, check=True)
+    else:
+        for subject in SUBJECTS:
+            subprocess.run([sys.executable, "-m", "benchmarks.scaling", *arguments, "--only", subject], check=True)
     print(f"{time.perf_counter() - began:.0f} s: benchmarks/results/{options.name}.json")
+
+
+def set_up(subject, devices):
+    """Has JAX make so many devices, before its first computation; for stepping with XLA set up as well."""
+    (jaxenvs.tune_cpu if subject == "stepping" else ask_for_devices)(devices)
 
 
 def measure(points, options):
@@ -126,38 +125,25 @@ def stepping_points(id, options):
 
 def ppo_points(id, options):
     for size in options.sizes or PPO_SIZES:
-        counts = usable(options.devices, size)
         yield [
             ({"subject": "ppo", "id": id, "num_envs": size, "devices": count}, ppo_repeated(id, size, count))
-            for count in counts
-            if count in ppo_devices(counts)
+            for count in usable(options.devices, size)
         ]
-
-
-def ppo_devices(counts):
-    """Those numbers of devices that PPO can train on."""
-    several = "mesh" in inspect.signature(ppo.update).parameters
-    return [count for count in counts if count == 1 or several]
 
 
 def ppo_repeated(id, num_envs, devices):
     """One update of PPO a call."""
     config, envs = ppo.Config(num_envs=num_envs), jaxenvs.make_vec(id, num_envs)
     state = jax.jit(lambda key: ppo.init(config, envs, key))(jax.random.key(0))
-    mesh, places = several_devices(state, devices)
-    state = jax.device_put(state, places["out_shardings"]) if places else state
-    function, seconds = compiled(lambda state: ppo.update(config, envs, state, **mesh)[0], state, **places)
+    mesh = mesh_of(devices)
+    places = ppo.layout(mesh, state) if mesh is not None else None
+    state = jax.device_put(state, places)
+    function, seconds = compiled(
+        lambda state: ppo.update(config, envs, state, mesh)[0], state, out_shardings=places,
+        compiler_options=widest_vectors(),
+    )  # fmt: skip
     about = {"parts": 1, "steps": num_envs * config.num_steps, "compile_s": round(seconds, 3)}
     return Repeated(function, state, about)
-
-
-def several_devices(state, devices):
-    """What `ppo.update` and `jax.jit` are told to train on several devices; nothing for one."""
-    if devices == 1:
-        return {}, {}
-    mesh = importlib.import_module("train.devices").mesh_of(devices)
-    layout: Any = vars(ppo)["layout"]
-    return {"mesh": mesh}, {"out_shardings": layout(mesh, state)}
 
 
 def population_points(id, options):

@@ -1,6 +1,7 @@
 """What the benchmarks share, the matrix of stepping, and the table of the short set, on batches of four."""
 
 import json
+import platform
 import sys
 import types
 
@@ -67,6 +68,13 @@ def test_rows_of_another_machine_are_dropped(results, capsys):
     common.save_into("some", [{"id": "b", "num_envs": 1}], KEY)
     assert [row["id"] for row in rows_of("some")] == ["b"]
     assert "another machine" in capsys.readouterr().out
+
+
+def test_processors_of_one_name_are_told_apart():
+    one = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n"
+    assert common.processor_name(one + "\n" + one.replace("17", "18")) == "AMD EPYC, family 25, model 17"
+    assert common.processor_name("model name : Ampere\n") == "Ampere"
+    assert common.processor_name("") == (platform.processor() or platform.machine())
 
 
 def test_a_spread_has_median_ends_and_count():

@@ -1,7 +1,6 @@
 """The benchmarks of memory and of scaling, on a few environments, and the pictures of all results."""
 
 import json
-import os
 import xml.etree.ElementTree as ElementTree
 
 import jax
@@ -18,7 +17,7 @@ TINY = {"num_steps": 8, "epochs": 1, "minibatches": 1, "hidden": (4,)}
 def results(tmp_path, monkeypatch):
     """An empty folder of results, and no other devices than there are."""
     monkeypatch.setattr(common, "RESULTS", tmp_path)
-    monkeypatch.setattr(scaling, "ask_for_devices", lambda count: None)
+    monkeypatch.setattr(scaling, "set_up", lambda subject, count: None)
     return tmp_path
 
 
@@ -73,7 +72,6 @@ def test_what_memory_runs_makes_as_many_steps_as_it_says(prepare, subject, monke
 
 
 def test_scaling_measures_all_that_it_names(monkeypatch, quick_compiles, mixed_dtypes):
-    monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr(scaling.ppo, "Config", lambda **options: CONFIG(**{**options, **TINY}))
     monkeypatch.setattr(scaling, "UPDATES", 2)
     few = ["--sizes", "4", "--members", "2", "--runs", "2", "--seconds", "0.0001", "--devices", "1"]
@@ -89,17 +87,16 @@ def test_scaling_measures_all_that_it_names(monkeypatch, quick_compiles, mixed_d
         # The ends, since medians of rates are not those of seconds.
         for rate, seconds in (("min", "max"), ("max", "min")):
             assert row["steps_per_second"][rate] == pytest.approx(steps / row["seconds"][seconds], rel=0.01)
-    assert scaling.SCHEDULER in os.environ["XLA_FLAGS"]
 
 
 CONFIG = ppo.Config
 
 
-def test_ppo_is_measured_on_those_devices_that_it_takes(monkeypatch):
-    monkeypatch.setattr(scaling.ppo, "update", lambda config, env, state: None)
-    assert scaling.ppo_devices([1, 2]) == [1]
-    monkeypatch.setattr(scaling.ppo, "update", lambda config, env, state, mesh=None: None)
-    assert scaling.ppo_devices([1, 2]) == [1, 2]
+def test_each_subject_of_scaling_has_a_process_of_its_own(monkeypatch):
+    started = []
+    monkeypatch.setattr(scaling.subprocess, "run", lambda command, check: started.append(command))
+    scaling.main(["--members", "2"])
+    assert [command[-4:] for command in started] == [["--members", "2", "--only", name] for name in scaling.SUBJECTS]
 
 
 def made_up(factor=1.0):
