@@ -934,7 +934,7 @@ def outside_state(monkeypatch):
 
 
 @pytest.mark.parametrize(("cls", "constants", "expected", "also"), MISTAKES)
-def test_mistake_gets_its_message(cls, constants, expected, also):
+def test_mistake_gets_its_message(cls, constants, expected, also, quick_compiles):
     env = cls if expected.rule == "environment" else cls(**constants)
     names = [rule.name for rule in RULES]
     last = max(names.index(name) for name in (expected.rule, *also))
