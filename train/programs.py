@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import jax.numpy as jnp
 
-from train.devices import copied, widest_vectors
+from train.devices import RUN_ONCE, compiled, copied, widest_vectors
 from train.evaluate import evaluate, summary
 from train.presets import ALGORITHMS
 
@@ -30,8 +30,7 @@ class Programs:
         self._envs = plan.training_envs()
         self._watched = plan.evaluation_envs(CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
         self._key = plan.key(plan.seed + 1)
-        self._init = jax.jit(self._algorithm.init)
-        like = jax.eval_shape(self._init, plan.config, self._envs, self._key)
+        like = jax.eval_shape(self._algorithm.init, plan.config, self._envs, self._key)
         self._layout = None if mesh is None else self._algorithm.layout(mesh, like)
         if mesh is not None:
             like = jax.tree.map(
@@ -40,11 +39,10 @@ class Programs:
         # XLA compiles without Python's lock. The longest goes first.
         self._pool = ThreadPoolExecutor(2)
         stays = None if mesh is None else (self._layout, copied(mesh, 0))
-        chunk = jax.jit(self._chunk, out_shardings=stays, compiler_options=widest_vectors())
-        advance = chunk.lower(self._config, self._envs, like, 1)
-        self._advance = self._pool.submit(advance.compile)
+        advance = jax.jit(self._chunk, out_shardings=stays).lower(self._config, self._envs, like, 1)
+        self._advance = self._pool.submit(compiled, advance, widest_vectors())
         watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)
-        self._look = self._pool.submit(watch.compile)
+        self._look = self._pool.submit(compiled, watch, {})
 
     @property
     def devices(self):
@@ -53,7 +51,9 @@ class Programs:
 
     def begin(self):
         """The state of a run's beginning."""
-        return self._init(self._plan.config, self._envs, self._plan.key(self._plan.seed))
+        arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
+        init = jax.jit(self._algorithm.init, out_shardings=self._layout).lower(*arguments)
+        return compiled(init, RUN_ONCE)(*arguments)
 
     def placed(self, state):
         """The state where `advance` has it."""

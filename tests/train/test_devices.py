@@ -127,6 +127,18 @@ def test_one_device_needs_no_mesh():
     assert devices.mesh_of(1) is None
 
 
+def test_hints_that_xla_does_not_know_are_left_out():
+    lowered = jax.jit(lambda x: x + 1).lower(1.0)
+    hints = {"xla_backend_optimization_level": 0, "xla_no_such_thing": True, "xla_nor_that": 3}
+    assert devices.compiled(lowered, hints)(1.0) == 2
+    assert len(hints) == 3
+
+
+def test_a_hint_of_the_wrong_kind_is_no_unknown_one():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_backend_optimization_level"):
+        devices.compiled(jax.jit(lambda x: x + 1).lower(1.0), {"xla_backend_optimization_level": "high"})
+
+
 def test_devices_are_not_claimed_once_jax_has_begun():
     there = len(jax.devices())
     assert devices.claim(there + 7) == there
