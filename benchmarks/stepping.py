@@ -9,11 +9,11 @@
 A cell is an id and a batch size. Its subjects are measured in one process and in turn: ours with ordinary JAX keys, and
 with those of `jaxenvs.random.fast`; with `--peers` gymnax where it is installed and has the id (`make interop-gymnax`
 installs it apart; `.interop/gymnax/bin/python -m benchmarks.stepping` is then the command), drawing for the batch at
-once and, "a key each", CartPole as its own `RolloutWrapper` draws, too; and Gymnasium in NumPy for its classic control. Actions are
-drawn on the device (Gymnasium's: beforehand); each step draws, moves, resets what ended and keeps the statistics of
-episodes. Subjects in JAX are compiled ahead for each number of devices in `--devices` that divides the batch;
-`steps_per_second` is that of the number which was the fastest, `devices`, and `by_devices` has the medians of all. A
-run lasts `--seconds` or longer; compilation is timed apart.
+once and, "a key each", CartPole as its own `RolloutWrapper` draws, too; and Gymnasium in NumPy for its classic control.
+Actions are drawn on the device (Gymnasium's: beforehand); each step draws, moves, resets what ended and keeps the
+statistics of episodes. Subjects in JAX are compiled ahead for each number of devices in `--devices` that divides the
+batch; `steps_per_second` is that of the number which was the fastest, `devices`, and `by_devices` has the medians of
+all. A run lasts `--seconds` or longer; compilation is timed apart.
 
 The process is set up by `jaxenvs.tune_cpu`, gymnax's too. `--untuned` leaves JAX as it is found, but for the number of
 devices, and measures ours and gymnax; XLA reads its flags once, so that takes a process of its own, which `--all`
