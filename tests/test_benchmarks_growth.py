@@ -107,7 +107,8 @@ def made_up(factor=1.0):
 
     cell = {"id": "CartPole-v1", "subject": "jaxenvs"}
     step = [{**cell, "num_envs": n, **rate(1e6 * n)} for n in (1, 64, 8)]
-    step += [{"id": "FiveChoices-v0", "subject": "jaxenvs", "num_envs": 8, **rate(7e6)}]
+    step += [{"id": "Pendulum-v1", "subject": "jaxenvs", "num_envs": 8, **rate(7e6)}]
+    step += [{"id": "FiveChoices-v0", "subject": "jaxenvs", "num_envs": 8, **rate(9e9)}]
     step += [{**cell, "subject": "gymnax, tuned", "num_envs": n, **rate(1e5 * n)} for n in (1, 8)]
     limit = [{"id": "CartPole-v1", "subject": "C", "form": "scan", "generator": plots.GENERATOR, "num_envs": 64}]
     limit = [{**limit[0], "ours_over_this": {}, **rate(9e8)}]
