@@ -107,7 +107,7 @@ def ids(rows, limit):
     axes.bar_label(bars, [f"{v:.3g}, N = {row['num_envs']}" for v, row in zip(values, ranked)], padding=3, fontsize=8.5)
     axes.set_xlim(0, 1.25 * max(values, default=1.0))
     axes.grid(False, axis="y")
-    axes.set_xlabel("million environment steps per second, random policy, at the best N")
+    axes.set_xlabel("million steps per second, random policy, best N")
     return figure
 
 
