@@ -51,7 +51,8 @@ from jaxenvs.devices import num_cores
 from jaxenvs.random import as_key, fast
 
 SIZES = (1, 8, 64, 1024, 4096, 16384, 65536, 262144)
-FOUND_FLAGS = os.environ.get("XLA_FLAGS")
+#: What `tune_cpu` sets, as it was before.
+FOUND = {name: os.environ[name] for name in ("XLA_FLAGS", "NPROC") if name in os.environ}
 #: Environments whose step stays in a core's second cache.
 CACHED = 4096
 #: With JAX as it is found.
@@ -115,9 +116,8 @@ def untuned(options, within):
     command += ["--devices", *map(str, options.devices), "--runs", str(options.runs), "--name", options.name]
     command += ["--seconds", str(options.seconds), "--within", str(max(0.0, within))]
     command += ["--missing"] if options.missing else []
-    # `tune_cpu` has set this process's flags, which a child would inherit.
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    environment |= {"XLA_FLAGS": FOUND_FLAGS} if FOUND_FLAGS is not None else {}
+    # A child would inherit what `tune_cpu` has set.
+    environment = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "NPROC")} | FOUND
     return subprocess.run([sys.executable, "-m", "benchmarks.stepping", *command], env=environment).returncode
 
 

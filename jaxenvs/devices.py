@@ -24,12 +24,15 @@ def tune_cpu(devices=None):
     """Sets JAX up to step environments on the processor; call it before JAX's first computation.
 
     It asks for one host device for each core, which XLA uses better than threads, and adds to the environment variable
-    `XLA_FLAGS` what makes XLA's loops over steps fast. Flags that are there already stay as they are. It changes no
-    numbers but by rounding. `over_devices` spreads a batch over the devices. On a GPU or TPU it does no harm.
+    `XLA_FLAGS` what makes XLA's loops over steps fast. Flags that are there already stay as they are, and so does
+    `NPROC`, XLA's number of threads, which becomes the number of devices otherwise. It changes no numbers but by
+    rounding. `over_devices` spreads a batch over the devices. On a GPU or TPU it does no harm.
 
     Args:
         devices: host devices, at least 1; by default the number of cores that this process may use. For batches of more
             than some 10,000 environments a core, more devices are faster: one for each 8192 keeps its part in a cache.
+            With 1, XLA computes on one core alone: for steps that are called from Python one by one, whose loops are
+            too short to be worth a wait between threads.
     Raises:
         ValueError: if `devices` is less than 1, or no whole number.
         RuntimeError: if JAX has computed something already, so that it is too late.
@@ -51,6 +54,7 @@ def tune_cpu(devices=None):
     given = os.environ.get("XLA_FLAGS", "")
     added = [f"{name}={value}" for name, value in _FLAGS.items() if f"{name}=" not in given]
     os.environ["XLA_FLAGS"] = " ".join([*given.split(), *added])
+    os.environ.setdefault("NPROC", str(count))
 
 
 def over_devices(tree):

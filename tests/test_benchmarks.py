@@ -207,13 +207,14 @@ def test_some_sizes_are_measured_again_with_jax_as_it_is_found(short_calls, monk
     ended = types.SimpleNamespace(returncode=75)
     fake = types.SimpleNamespace(run=lambda command, env: started.append((command, env)) or ended)
     monkeypatch.setattr(stepping, "subprocess", fake)
-    monkeypatch.setattr(stepping, "FOUND_FLAGS", "--found")
+    monkeypatch.setattr(stepping, "FOUND", {"XLA_FLAGS": "--found"})
     monkeypatch.setenv("XLA_FLAGS", "--found --tuned")
+    monkeypatch.setenv("NPROC", "1")
     with pytest.raises(SystemExit) as left:
         measured("--ids", "FiveChoices-v0", "--all")
     assert left.value.code == 75
     options = stepping.parser().parse_args(started[0][0][3:])
-    assert started[0][1]["XLA_FLAGS"] == "--found"
+    assert started[0][1]["XLA_FLAGS"] == "--found" and "NPROC" not in started[0][1]
     assert options.untuned and options.ids == ["FiveChoices-v0"] and options.name == "matrix"
     assert stepping.cells(options) == [("FiveChoices-v0", 4)]
 

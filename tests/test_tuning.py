@@ -31,7 +31,8 @@ print(json.dumps({"devices": jax.device_count(), "made": made}))
 
 def in_process(code, **environment):
     """The last line that a process of its own prints, from JSON."""
-    environment = {**{name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}, **environment}
+    kept = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "NPROC")}
+    environment = {**kept, **environment}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -85,6 +86,18 @@ def test_a_tuned_scan_is_one_function_of_loops_with_several_results():
     assert in_process("import json, jax, jaxenvs; jaxenvs.tune_cpu(1)\n" + COMPILED) == [True, True]
 
 
+SHARED = """
+large = jax.jit(lambda x: x * 2 + 1).lower(jax.numpy.zeros(1 << 22)).compile().as_text()
+print(json.dumps("outer_dimension_partitions" in large))
+"""
+
+
+@pytest.mark.skipif(num_cores() < 2, reason="on one core no loop is shared between threads")
+def test_on_one_device_no_loop_is_shared_between_threads_unless_the_user_says_how_many():
+    tuned = "import json, jax, jaxenvs; jaxenvs.tune_cpu(1)\n" + SHARED
+    assert not in_process(tuned) and in_process(tuned, NPROC="2")
+
+
 @pytest.mark.parametrize("devices", [0, -1, 1.5, "2", True])
 def test_a_bad_number_of_devices_is_named(devices):
     with pytest.raises(ValueError, match=f"whole number of at least 1, got {devices!r}"):
@@ -93,10 +106,10 @@ def test_a_bad_number_of_devices_is_named(devices):
 
 @pytest.mark.parametrize("devices", [-1, 0, 1])
 def test_tuning_too_late_is_refused(devices):
-    before = os.environ.get("XLA_FLAGS")
+    before = dict(os.environ)
     with pytest.raises(RuntimeError, match="too late: JAX has computed already"):
         jaxenvs.tune_cpu(max(1, jax.device_count() + devices))
-    assert os.environ.get("XLA_FLAGS") == before
+    assert os.environ == before
 
 
 def test_a_batch_that_the_devices_do_not_divide_is_named():
