@@ -42,12 +42,14 @@ def compiled(lowered, hints):
             del hints[unknown[0]]
 
 
-#: With these a program that runs once is compiled in less than half the time (jaxlib 0.10.2), and is slow.
-RUN_ONCE = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+def run_once():
+    """Hints with which XLA:CPU compiles a program in less than half the time (jaxlib 0.10.2), that is slow then."""
+    on_cpu = jax.default_backend() == "cpu"
+    return {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0} if on_cpu else {}
 
 
 def widest_vectors():
-    """Options with which XLA:CPU uses a processor's registers of 512 bits; none where there are none.
+    """Hints with which XLA:CPU uses a processor's registers of 512 bits; none where there are none.
 
     PPO's updates took 8 % less time with them on an AMD EPYC.
     """

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import jax.numpy as jnp
 
-from train.devices import RUN_ONCE, compiled, copied, widest_vectors
+from train.devices import compiled, copied, run_once, widest_vectors
 from train.evaluate import evaluate, summary
 from train.presets import ALGORITHMS
 
@@ -53,7 +53,7 @@ class Programs:
         """The state of a run's beginning."""
         arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
         init = jax.jit(self._algorithm.init, out_shardings=self._layout).lower(*arguments)
-        return compiled(init, RUN_ONCE)(*arguments)
+        return compiled(init, run_once())(*arguments)
 
     def placed(self, state):
         """The state where `advance` has it."""
