@@ -1,6 +1,7 @@
 """How many steps a second pass through the bridges for batches, beside the peers.
 
     python -m benchmarks.bridges                    # gymnasium.make_vec, N = 4096
+    python -m benchmarks.bridges --tuned --name bridges_tuned     # the same after jaxenvs.tune_cpu(1)
     python -m benchmarks.bridges --sb3              # Stable-Baselines3's PPO; where that library is installed
 
 The first steps each id through `gymnasium.make_vec` with NumPy outputs, with JAX outputs, and `VectorEnv` itself
@@ -33,8 +34,11 @@ def main():
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--sb3", action="store_true", help="Stable-Baselines3's PPO in place of plain stepping")
+    parser.add_argument("--tuned", action="store_true", help="after jaxenvs.tune_cpu(1): XLA computes on one core")
     parser.add_argument("--name", default="bridges", help="of the file in benchmarks/results/")
     options = parser.parse_args()
+    if options.tuned:
+        jaxenvs.tune_cpu(1)
     if options.sb3:
         measure_sb3(options.num_envs or 256, min(options.runs, 5))
     else:
