@@ -1,6 +1,6 @@
 """The short set of benchmarks, and one table of it: ours, a peer, the limit of the machine, and ours over each.
 
-    python -m benchmarks                 # also: make bench; some two and a half minutes on two cores
+    python -m benchmarks                 # also: make bench; some three minutes on two cores
 
 Each benchmark runs in a process of its own and writes `results/bench_*.json`; the files without `bench_` are of
 longer runs. Each line compares figures of one process; where nobody was measured there, it has a dash.
@@ -52,9 +52,7 @@ def table(limit, stepping, training, single_env, bridges):
             keys = ", fast keys" if "fast" in subject else ""
             yield row(f"{id}, random policy, N={num_envs}{keys}", ours, limit=best, beside=f"limit: C, {generator}")
     yield from stepping_lines(stepping)
-    for line in training:
-        if line["subject"].endswith("devices"):
-            yield row(f"{line['id']}, PPO 256x128, 2x64 networks", line["steps_per_second"]["median"])
+    yield from training_lines(training)
     rates = {line["subject"]: 1e6 / line["microseconds"]["median"] for line in single_env}
     beside = "peer: gymnasium.make('CartPole-v1')"
     peer = rates["gymnasium.make('CartPole-v1')"]
@@ -64,6 +62,15 @@ def table(limit, stepping, training, single_env, bridges):
     rates = {line["subject"]: line["steps_per_second"]["median"] for line in bridges}
     ours, peer = rates["CartPole-v1, NumPy, NextStep"], rates["gymnasium's CartPole-v1, NumPy"]
     yield row("CartPole-v1, make_vec, N=4096, NumPy arrays", ours, peer, beside="peer: Gymnasium's NumPy")
+
+
+def training_lines(rows):
+    """A line for each id, with the matrix product that was measured beside it as the limit."""
+    found = {(line["id"], line["subject"]): line["steps_per_second"]["median"] for line in rows}
+    for (id, subject), ours in found.items():
+        if subject.endswith("devices"):
+            limit = found.get((id, "matrix product"))
+            yield row(f"{id}, PPO 256x128, 2x64 networks", ours, limit=limit, beside="limit: a matrix product")
 
 
 def stepping_lines(rows):

@@ -266,6 +266,7 @@ def test_the_table_says_ours_peer_limit_and_ratios():
     bridges = [{"subject": name, **rate(value)} for name, value in zip(names, (20e6, 25e6))]
     about = {"id": "CartPole-v1"}
     training = [{**about, "subject": "ours, 2 devices", **rate(560e3)}, {**about, "subject": "one core", **rate(1)}]
+    training += [{**about, "subject": "matrix product", **rate(1120e3)}]
     lines = [line.split("  ") for line in short_set.table(limit, step + alone, training, single, bridges)]
     found = [[part.strip() for part in line if part.strip()] for line in lines]
     assert found[0] == ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
@@ -275,7 +276,7 @@ def test_the_table_says_ours_peer_limit_and_ratios():
     assert found[7] == [what + ", fast keys", "210M", "-", "-", "-", "-"]
     assert found[8] == [what, "150M", "30M", "5.00", "-", "-", "peer: Gymnasium's NumPy"]
     assert found[10] == ["HeartPole-v0, random policy, N=8", "5M", "-", "-", "-", "-"]
-    assert found[11][1:] == ["560k", "-", "-", "-", "-"]
+    assert found[11][1:] == ["560k", "-", "-", "1.12M", "0.50", "limit: a matrix product"]
     assert found[12][1:4] == ["125k", "250k", "0.50"]
     assert found[13][1:4] == ["143k", "71.4k", "2.00"]
     assert found[14][1:4] == ["20M", "25M", "0.80"]
