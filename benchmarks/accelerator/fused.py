@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxenvs
-from benchmarks.accelerator_stepping import MAIN, RUNS, generators, key_of, part_of_arithmetic
+from benchmarks.accelerator.stepping import MAIN, RUNS, generators, key_of, part_of_arithmetic
 from benchmarks.common import spread, timed
 
 CHECKED_ENVS, CHECKED_STEPS = 4096, 64

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import jax
 
-from benchmarks import accelerator_ceilings, accelerator_fused, accelerator_stepping, accelerator_training
+from benchmarks.accelerator import ceilings, fused, stepping, training
 from benchmarks.common import RESULTS, machine
 
 #: Each part's module, and its share of the time.
 PARTS = {
-    "ceilings": (accelerator_ceilings, 0.1),
-    "fused": (accelerator_fused, 0.25),
-    "stepping": (accelerator_stepping, 0.3),
-    "training": (accelerator_training, 0.35),
+    "ceilings": (ceilings, 0.1),
+    "fused": (fused, 0.25),
+    "stepping": (stepping, 0.3),
+    "training": (training, 0.35),
 }
 #: Steps a second: the goal, and what would be better still.
 GOALS = {"HeartPole-v0 stepping": (1e10, 1e11), "PPO training": (3e7, 1e8)}

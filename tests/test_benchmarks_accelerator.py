@@ -7,7 +7,7 @@ import types
 import jax
 import pytest
 
-from benchmarks import accelerator
+from benchmarks.accelerator import __main__ as accelerator
 
 
 def test_every_part_runs_quickly_and_leaves_its_figures(tmp_path, capsys, quick_compiles):
@@ -44,7 +44,7 @@ def test_a_failed_row_is_kept_as_text_and_the_next_part_runs(tmp_path, monkeypat
     report = accelerator.Report(tmp_path / "figures.json")
     accelerator.run(report, ["first", "second"], 60, quick=True)
     failed, done = json.loads(report.path.read_text())["rows"]
-    assert failed["failed"].startswith("MemoryError: too large (test_accelerator.py:")
+    assert failed["failed"].startswith("MemoryError: too large (test_benchmarks_accelerator.py:")
     assert done["steps_per_second"]["median"] == 2e10
 
 

@@ -1,0 +1,1 @@
+"""What one accelerator makes of environments, rollouts and training: `python -m benchmarks.accelerator`."""
