@@ -13,7 +13,7 @@ if str(TESTS) not in sys.path:
 # Code that users write, or would: JAX as they find it.
 AS_FOUND = TESTS / "test_check.py", TESTS / "test_docs.py", TESTS / "interop"
 # Optax raises floats to integer powers, which strict promotion of dtypes refuses.
-MIXED_DTYPES = TESTS / "train", TESTS / "bridges"
+MIXED_DTYPES = TESTS / "train", TESTS / "bridges", TESTS / "test_accelerators.py"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -97,7 +97,7 @@ def features(space, obs):
 def _affine(layer, columns):
     """f32[inputs, samples] -> f32[outputs, samples]."""
     # XLA:CPU's fast kernels take no transposed left operand. A barrier keeps the compiler from taking back a transpose.
-    outputs = jax.lax.optimization_barrier(layer.weight.T) @ columns
+    outputs = _product("oi,is->os", jax.lax.optimization_barrier(layer.weight.T), columns)
     return outputs + jnp.broadcast_to(layer.bias[:, None], outputs.shape)
 
 
@@ -110,10 +110,16 @@ def _affine_backward(kept, slope):
     inputs, outputs = layer.weight.shape
     # Nor do they take a left operand of fewer rows than the right one has: 20 times slower for a layer of two outputs.
     if outputs < inputs:
-        weight = jnp.einsum("is,os->io", columns, slope)
+        weight = _product("is,os->io", columns, slope)
     else:
-        weight = jax.lax.optimization_barrier(jnp.einsum("os,is->oi", slope, columns)).T
-    return Dense(weight, slope.sum(1)), layer.weight @ slope
+        weight = jax.lax.optimization_barrier(_product("os,is->oi", slope, columns)).T
+    return Dense(weight, slope.sum(1)), _product("io,os->is", layer.weight, slope)
+
+
+def _product(subscripts, left, right):
+    """A matrix product in float32, unless `jax_default_matmul_precision` asks for another: GPUs use TF32 by default."""
+    asked = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
+    return jnp.einsum(subscripts, left, right, precision="highest" if asked is None else None)
 
 
 _affine.defvjp(_affine_forward, _affine_backward)

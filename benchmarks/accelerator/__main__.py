@@ -1,35 +1,43 @@
-"""What one accelerator makes of it all: ceilings, stepping, the fused rollout, and PPO.
+"""What one accelerator makes of it all: ceilings, stepping, the fused rollout, PPO, precisions, populations, presets.
 
     python -m benchmarks.accelerator                  # some nine minutes on one GPU
-    python -m benchmarks.accelerator --quick          # a minute, anywhere: small sizes, figures that mean little
-    python -m benchmarks.accelerator --parts ceilings fused --minutes 3
+    python -m benchmarks.accelerator --quick          # a minute or two, anywhere: small sizes, figures that mean little
+    python -m benchmarks.accelerator --parts ceilings stepping --minutes 3
 
 `benchmarks/results/accelerator_<device>.json` is written after every row, so that a run that is killed keeps what it
-has. Each part has a share of the time; rows that no longer fit, and rows that fail, are kept as text. A row's figures
-are of at least five runs after one that compiles, each waited for. A table comes last.
+has. Each part has a share of the time; rows that do not fit, and rows that fail, are kept as text. Programs are
+compiled several at a time and before any of them is timed. A row's figures are of at least five runs, each waited for.
+A table comes last.
 """
 
 import argparse
+import itertools
 import json
 import re
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 
-from benchmarks.accelerator import ceilings, fused, stepping, training
+from benchmarks.accelerator import ceilings, fused, populations, precision, presets, stepping, training
 from benchmarks.common import RESULTS, machine
 
 #: Each part's module, and its share of the time.
 PARTS = {
-    "ceilings": (ceilings, 0.1),
-    "fused": (fused, 0.25),
-    "stepping": (stepping, 0.3),
-    "training": (training, 0.35),
+    "ceilings": (ceilings, 0.06),
+    "stepping": (stepping, 0.2),
+    "fused": (fused, 0.14),
+    "training": (training, 0.2),
+    "populations": (populations, 0.14),
+    "precision": (precision, 0.12),
+    "presets": (presets, 0.14),
 }
 #: Steps a second: the goal, and what would be better still.
-GOALS = {"HeartPole-v0 stepping": (1e10, 1e11), "PPO training": (3e7, 1e8)}
+GOALS = {"HeartPole-v0 stepping": (2e10, 4e10), "PPO training": (6e7, 2e8)}
+#: Programs compiled at once, before their rows are timed.
+_WAVE = 12
 
 
 def main(arguments=None):
@@ -73,7 +81,7 @@ class Report:
 
 
 def run(report, parts, seconds, quick):
-    """All rows of some parts; what a part does not use of its time is left to the next."""
+    """All rows of some parts; the time that a part does not use is left to the next."""
     end, shares = time.perf_counter() + seconds, sum(PARTS[part][1] for part in parts)
     for part in parts:
         module, share = PARTS[part]
@@ -81,18 +89,28 @@ def run(report, parts, seconds, quick):
         until = now + (end - now) * share / shares
         shares -= share
         try:
-            for name, measure in module.rows(quick, report.ceilings):
-                report.add({"part": part, "name": name} | outcome(measure, until))
+            run_part(report, part, module.rows(quick, report.ceilings), until)
         except Exception as error:
             report.add({"part": part, "name": "all of it", "failed": described(error)})
 
 
-def outcome(measure, until):
-    """What measuring a row gives, or why it gives nothing."""
+def run_part(report, part, rows, until):
+    """A part's rows, wave by wave: compiled side by side, then timed one after another."""
+    rows = iter(rows)
+    while wave := list(itertools.islice(rows, _WAVE)):
+        with ThreadPoolExecutor(_WAVE) as pool:
+            ready = list(pool.map(lambda row: outcome(row[1], until), wave))
+        for (name, _), measure in zip(wave, ready, strict=True):
+            figures = measure if isinstance(measure, dict) else outcome(measure, until)
+            report.add({"part": part, "name": name} | figures)
+
+
+def outcome(function, until):
+    """What a function returns, or why it returned nothing."""
     if time.perf_counter() > until:
         return {"skipped": "the part's time was up"}
     try:
-        return measure()
+        return function()
     except Exception as error:
         return {"failed": described(error)}
 
@@ -104,17 +122,20 @@ def described(error):
 
 def line(row):
     """A row in one line."""
-    start = f"{row['part']:9} {row['name']:48}"
+    start = f"{row['part']:11} {row['name']:48}"
     for reason in ("skipped", "failed"):
         if reason in row:
-            return f"{start} {reason}: {row[reason].splitlines()[0][:100]}"
-    rate = row.get("per_second") or row["steps_per_second"]
+            return f"{start} {reason}: {(row[reason].splitlines() or [''])[0][:160]}"
+    rate = row.get("per_second") or row.get("steps_per_second")
     text = f"{start} {rate['median']:10.3g} {row.get('unit', 'steps')}/s ({rate['min']:.3g} to {rate['max']:.3g})"
-    return text + "".join(f"  {name} {row[name]:.3g}" for name in NOTES if isinstance(row.get(name), int | float))
+    return text + "".join(f"  {name} {row[name]:.4g}" for name in NOTES if isinstance(row.get(name), int | float))
 
 
 #: What a line shows besides the rate.
-NOTES = ("of_bandwidth", "of_arithmetic", "error", "equal", "return_last", "first_call_s")
+NOTES = (
+    "of_bandwidth", "of_arithmetic", "of_products", "error", "equal", "return_first", "return_last", "mean", "spread",
+    "solved", "agents_per_minute", "seconds", "bytes_per_agent", "first_s", "compile_s",
+)  # fmt: skip
 
 
 def table(rows):
@@ -143,7 +164,7 @@ def rate_of(row):
 
 def summary(rows):
     """One line: the best figures against the goals."""
-    told = []
+    sentences = []
     kinds = {"HeartPole-v0 stepping": ("HeartPole-v0", ("stepping", "fused")), "PPO training": ("PPO", ("training",))}
     for name, (word, parts) in kinds.items():
         found = [
@@ -152,10 +173,10 @@ def summary(rows):
         goal, stretch = GOALS[name]
         if found:
             verdict = "stretch reached" if max(found) >= stretch else "reached" if max(found) >= goal else "missed"
-            told.append(f"{name} {max(found):.3g} steps/s (goal {goal:.0e} {verdict}, stretch {stretch:.0e})")
+            sentences.append(f"{name} {max(found):.3g} steps/s (goal {goal:.0e} {verdict}, stretch {stretch:.0e})")
         else:
-            told.append(f"{name}: no figure")
-    return f"SUMMARY {jax.devices()[0].device_kind}: " + "; ".join(told)
+            sentences.append(f"{name}: no figure")
+    return f"SUMMARY {jax.devices()[0].device_kind}: " + "; ".join(sentences)
 
 
 if __name__ == "__main__":
