@@ -35,7 +35,7 @@ from benchmarks.common import Repeated, ask_for_devices, compiled, in_turn, save
 from benchmarks.stepping import our_stepper
 from train import ppo
 from train.devices import compiled as compiled_with
-from train.devices import mesh_of, widest_vectors
+from train.devices import mesh_of, run_often
 
 KEY = ("subject", "id", "num_envs", "devices", "members", "varied")
 SUBJECTS = ("stepping", "ppo", "population")
@@ -141,7 +141,7 @@ def ppo_repeated(id, num_envs, devices):
     state = jax.device_put(state, places)
     began = time.perf_counter()
     update = jax.jit(lambda state: ppo.update(config, envs, state, mesh)[0], out_shardings=places).lower(state)
-    function = compiled_with(update, widest_vectors())
+    function = compiled_with(update, run_often())
     seconds = time.perf_counter() - began
     about = {"parts": 1, "steps": num_envs * config.num_steps, "compile_s": round(seconds, 3)}
     return Repeated(function, state, about)

@@ -67,6 +67,7 @@ def _devices(options, algorithm, config):
     wanted = options.devices or algorithm.most_devices(config, num_cores())
     _told(algorithm.check_devices, config, wanted)
     there = devices.claim(wanted)
+    devices.wake()
     return options.devices or there
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import threading
 from pathlib import Path
 
 import jax
@@ -44,20 +45,41 @@ def compiled(lowered, hints):
 
 def run_once():
     """Hints with which XLA:CPU compiles a program in less than half the time (jaxlib 0.10.2), that is slow then."""
-    on_cpu = jax.default_backend() == "cpu"
-    return {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0} if on_cpu else {}
+    return {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 
-def widest_vectors():
-    """Hints with which XLA:CPU uses a processor's registers of 512 bits; none where there are none.
+def run_often():
+    """Hints for a program that runs for most of a run's time: those for this device and processor, or none.
 
-    PPO's updates took 8 % less time with them on an AMD EPYC.
+    On CPUs, registers of 512 bits where the processor has them: PPO's updates took 8 % less time on an AMD EPYC. On
+    GPUs, loops of few kernels as CUDA graphs too.
     """
+    if jax.default_backend() != "cpu":
+        return {"xla_gpu_graph_min_graph_size": 1} if jax.default_backend() == "gpu" else {}
     try:
-        has = jax.default_backend() == "cpu" and " avx512f " in Path("/proc/cpuinfo").read_text()
+        has = " avx512f " in Path("/proc/cpuinfo").read_text()
     except OSError:
         has = False
     return {"xla_cpu_prefer_vector_width": 512} if has else {}
+
+
+def untuned():
+    """Hints with which XLA:GPU does not time kernels against each other while it compiles: 5 s less for PPO (H200)."""
+    return {"xla_gpu_autotune_level": 0} if jax.default_backend() == "gpu" else {}
+
+
+def wake():
+    """Starts an accelerator's runtime in a thread, which takes over a second on a GPU; a CPU needs no start."""
+    if jax.default_backend() != "cpu":
+        threading.Thread(target=lambda: jax.block_until_ready(jax.device_put(0.0) + 1.0), daemon=True).start()
+
+
+def host():
+    """JAX's CPU device, or None where JAX has none, such as with `JAX_PLATFORMS=cuda`."""
+    try:
+        return jax.devices("cpu")[0]
+    except RuntimeError:
+        return None
 
 
 def mesh_of(count):

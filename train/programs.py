@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import jax.numpy as jnp
 
-from train.devices import compiled, copied, run_once, widest_vectors
+from train.devices import compiled, copied, host, run_often, run_once, untuned
 from train.evaluate import evaluate, summary
 from train.presets import ALGORITHMS
 
@@ -40,9 +40,9 @@ class Programs:
         self._pool = ThreadPoolExecutor(2)
         stays = None if mesh is None else (self._layout, copied(mesh, 0))
         advance = jax.jit(self._chunk, out_shardings=stays).lower(self._config, self._envs, like, 1)
-        self._advance = self._pool.submit(compiled, advance, widest_vectors())
+        self._advance = self._pool.submit(compiled, advance, {**run_often(), **untuned()})
         watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)
-        self._look = self._pool.submit(compiled, watch, {})
+        self._look = self._pool.submit(compiled, watch, untuned())
 
     @property
     def devices(self):
@@ -50,10 +50,16 @@ class Programs:
         return 1 if self._mesh is None else self._mesh.size
 
     def begin(self):
-        """The state of a run's beginning."""
-        arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
-        init = jax.jit(self._algorithm.init, out_shardings=self._layout).lower(*arguments)
-        return compiled(init, run_once())(*arguments)
+        """The state of a run's beginning.
+
+        It is made on the CPU: a GPU takes seconds to compile orthogonal matrices, and to load what makes them.
+        """
+        with jax.default_device(host()):
+            arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
+            on_host = self._layout if jax.default_backend() == "cpu" else None
+            init = jax.jit(self._algorithm.init, out_shardings=on_host).lower(*arguments)
+            state = compiled(init, run_once())(*arguments)
+        return state if jax.default_backend() == "cpu" else jax.device_put(state, self._layout or jax.devices()[0])
 
     def placed(self, state):
         """The state where `advance` has it."""
