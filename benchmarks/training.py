@@ -32,7 +32,11 @@ import jaxenvs
 from benchmarks.common import RESULTS, commit, save, spread
 from benchmarks.peers.serving import serve
 from jaxenvs.devices import num_cores
-from train import devices, ppo, run
+from train import ppo
+from train.floor.sharding import mesh_of
+from train.runs import run
+from train.runs.compiling import request_cpu_devices
+from train.runs.plan import KEYS, Plan
 
 UPDATES = 6
 SHAPE = {"num_envs": 256, "num_steps": 128, "epochs": 4, "minibatches": 4, "hidden": (64, 64)}
@@ -53,7 +57,7 @@ def main():
     parser.add_argument("--learn", action="store_true", help="whole runs of the presets in place of steps/s")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the whole runs")
     parser.add_argument("--jobs", type=int, default=1, help="whole runs at a time")
-    parser.add_argument("--keys", choices=list(run.KEYS), default="ordinary", help="random numbers of the whole runs")
+    parser.add_argument("--keys", choices=list(KEYS), default="ordinary", help="random numbers of the whole runs")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the runs, for benchmarks.transfer")
     parser.add_argument("--name", default="training", help="of the file in benchmarks/results/")
     options = parser.parse_args()
@@ -145,17 +149,17 @@ def in_turns(id, subjects, runs):
 
 def serve_ours(id, count):
     """Ours as a subject: UPDATES updates by the programs of `python -m train`, or as many flops of a matrix product."""
-    from train.programs import Programs
+    from train.runs.programs import Programs
 
     if id == "matmul":
         return serve_matmul()
-    devices.claim(count)
-    plan = run.Plan(
+    request_cpu_devices(count)
+    plan = Plan(
         algorithm="ppo", env=id, constants={}, training={}, curve_as_trained=False, config=ppo.Config(**SHAPE),
         total_steps=40 * UPDATES * 32768, seed=0,
     )  # fmt: skip
     began = time.perf_counter()
-    programs = Programs(plan, devices.mesh_of(count))
+    programs = Programs(plan, mesh_of(count))
     programs.wait()
     compiled = time.perf_counter() - began
     state = programs.placed(programs.begin())

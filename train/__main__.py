@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from train.presets import ALGORITHMS, preset
+from .presets import ALGORITHMS, preset
 
 # The least that these options may be.
 _LEAST = {"total_steps": 1, "episodes": 1, "film_steps": 0, "devices": 1}
@@ -19,7 +19,7 @@ _LEAST = {"total_steps": 1, "episodes": 1, "film_steps": 0, "devices": 1}
 def main(arguments=None):
     """Runs a command; returns the exit status: 0 done, 1 refused, 130 stopped by Ctrl-C."""
     options = _parser().parse_args(arguments)
-    from train.run import RunError
+    from .runs.plan import RunError
 
     try:
         for name, least in _LEAST.items():
@@ -36,10 +36,11 @@ def main(arguments=None):
 
 
 def _train(options):
-    from train import run
+    from .runs import run
+    from .runs.plan import free_folder
 
     plan, devices = _plan(options)
-    folder = Path(options.out) if options.out else run.free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
+    folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
     ended = _told(run.begin, plan, folder, quiet=options.quiet, devices=devices)
@@ -47,9 +48,10 @@ def _train(options):
 
 
 def _resume(options):
-    from train import run
+    from .runs import run
+    from .runs.plan import read_plan
 
-    plan = run.read_plan(options.run)
+    plan = read_plan(options.run)
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
     return _finish(options, options.run, _told(run.resume, options.run, quiet=options.quiet, devices=devices))
 
@@ -61,17 +63,18 @@ def _counted(devices):
 def _devices(options, algorithm, config):
     """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
     from jaxenvs.devices import num_cores
-    from train import devices
+
+    from .runs.compiling import request_cpu_devices
 
     _told(algorithm.check, config)
     wanted = options.devices or algorithm.most_devices(config, num_cores())
     _told(algorithm.check_devices, config, wanted)
-    there = devices.claim(wanted)
+    there = request_cpu_devices(wanted)
     return options.devices or there
 
 
 def _evaluate(options):
-    from train import run
+    from .runs import run
 
     plan, state = run.read(options.run)
     constants = dict(options.set)
@@ -85,7 +88,8 @@ def _evaluate(options):
 
 def _finish(options, folder, ended):
     """The pictures and the last evaluation of a run that has come to its end or was stopped."""
-    from train import report, run
+    from .reports import report
+    from .runs import run
 
     plan, state = run.read(folder)
     if int(state.updates) == 0:
@@ -118,8 +122,9 @@ def _finish(options, folder, ended):
 
 def _plan(options):
     from jaxenvs.entries import absolute, is_entry
-    from train import run
-    from train.trial import try_a_step
+
+    from .runs.plan import Plan
+    from .runs.trial import try_a_step
 
     chosen = preset(options.algorithm, options.env)
     algorithm = ALGORITHMS[options.algorithm]
@@ -129,7 +134,7 @@ def _plan(options):
     env = _told(absolute, options.env) if is_entry(options.env) else options.env
     settings = algorithm.Config(**config)
     devices = _devices(options, algorithm, settings)
-    plan = run.Plan(
+    plan = Plan(
         algorithm=options.algorithm, env=env, constants=dict(options.set),
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
         curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
@@ -154,12 +159,12 @@ def _json(figures):
 
 def _told(function, *args, **kwargs):
     """Calls a function whose ValueErrors and TypeErrors are about what the person asked for."""
-    from train import run
+    from .runs.plan import RunError
 
     try:
         return function(*args, **kwargs)
     except (ValueError, TypeError) as error:
-        raise run.RunError(str(error)) from error
+        raise RunError(str(error)) from error
 
 
 def _parser():
@@ -281,7 +286,7 @@ def _setting(text):
 
 
 if __name__ == "__main__":
-    from train.cache import use_compilation_cache
+    from .runs.compiling import use_compilation_cache
 
     use_compilation_cache()
     sys.exit(main())

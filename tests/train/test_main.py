@@ -421,7 +421,7 @@ def test_evaluation_leaves_the_run_as_it_is(capsys, folder):
 
 
 def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("train.run._go_on", lambda plan, folder, state, log, *_: bool(log.close()))
+    monkeypatch.setattr("train.runs.run._go_on", lambda plan, folder, state, log, *_: bool(log.close()))
     folder = tmp_path / "run"
     assert main([*ROCKET, "--total-steps", "1000", "--out", str(folder)]) == 130
     assert f"go on with: python -m train resume {folder}" in capsys.readouterr().err

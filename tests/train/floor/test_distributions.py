@@ -5,18 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from gymnasium import spaces
 
-from jaxenvs.spaces import contains
-from train.distributions import (
-    Categorical,
-    Categoricals,
-    Normal,
-    choices,
-    distribution_over,
-    num_outputs,
-    to_action,
-)  # fmt: skip
+from train.floor.distributions import Categorical, Categoricals, Normal
 
 EITHER = pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 
@@ -102,50 +92,6 @@ def test_a_deviation_of_its_own_for_every_sample_is_taken():
     np.testing.assert_allclose(each.log_prob(jnp.ones((2, 1))), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("space", "count"),
-    [(spaces.Discrete(4), 4), (spaces.Discrete(4, start=2), 4), (spaces.Box(-1.0, 1.0, (3,)), 3),
-     (spaces.Box(0.0, 2.0, (2, 3)), 6), (spaces.Box(-1.0, 1.0, ()), 1),
-     (spaces.Box(-1, 5, (2,), np.int32), 14), (spaces.MultiDiscrete([2, 3]), 5), (spaces.MultiBinary(3), 6)],
-)  # fmt: skip
-def test_a_policy_puts_out_one_number_per_choice_or_axis(space, count):
-    assert num_outputs(space) == count
-
-
-@pytest.mark.parametrize(
-    "space",
-    [spaces.Box(-np.inf, np.inf, (1,)), spaces.Box(0.0, np.inf, (1,)),
-     spaces.Box(np.array([-1.0, -np.inf], np.float32), np.ones(2, np.float32)),
-     spaces.Box(0, 255, (64, 64), np.uint8), spaces.Discrete(5000), spaces.Dict({"a": spaces.Discrete(2)})],
-    ids=["unbounded", "half-bounded", "one axis unbounded", "pixels", "5000 choices", "Dict"],
-)  # fmt: skip
-def test_action_spaces_that_no_policy_fits_are_refused_by_name(space):
-    with pytest.raises(TypeError, match=f"must be a bounded Box of floats, or choices .* got {type(space).__name__}"):
-        num_outputs(space)
-
-
-@EITHER
-def test_choices_are_counted_from_the_start_of_the_space(transform):
-    found = transform(lambda choice: to_action(spaces.Discrete(3, start=-1), choice))(jnp.array([0, 1, 2]))
-    assert found.tolist() == [-1, 0, 1] and found.dtype == jnp.int32
-
-
-SEVERAL = [
-    (spaces.MultiDiscrete([2, 3]), [0, 0], [1, 2]),
-    (spaces.MultiDiscrete([2, 3], start=[5, -1]), [5, -1], [6, 1]),
-    (spaces.MultiBinary(2), [0, 0], [1, 1]),
-    (spaces.Box(np.array([-3, 7], np.int16), np.array([0, 8], np.int16), dtype=np.int16), [-3, 7], [0, 8]),
-]
-
-
-@pytest.mark.parametrize(("space", "first", "last"), SEVERAL)
-def test_several_choices_are_counted_from_their_lower_bounds(space, first, last):
-    sizes = np.array(choices(space))
-    found = [to_action(space, jnp.array(sample)) for sample in ([0, 0], sizes - 1)]
-    assert [x.tolist() for x in found] == [first, last]
-    assert all(bool(contains(space, x)) for x in found)
-
-
 @EITHER
 def test_several_choices_are_independent(transform):
     logits = jnp.log(jnp.array([0.2, 0.8, 0.5, 0.3, 0.2]))
@@ -162,33 +108,3 @@ def test_several_choices_are_drawn_as_often_as_their_shares_multiply():
     counts = np.bincount(drawn[:, 0] * 3 + drawn[:, 1], minlength=6)
     expected = 20_000 * np.outer([0.2, 0.8], [0.5, 0.3, 0.2]).ravel()
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("space", [space for space, _, _ in SEVERAL])
-def test_several_choices_are_what_a_space_of_several_gets(space):
-    assert isinstance(distribution_over(space, jnp.zeros(num_outputs(space)), jnp.zeros(0)), Categoricals)
-
-
-@EITHER
-def test_numbers_from_minus_1_to_1_are_spread_over_the_box(transform):
-    box = spaces.Box(np.array([2.0, -4.0], np.float32), np.array([6.0, 0.0], np.float32))
-    found = transform(lambda x: to_action(box, x))(jnp.array([[-1.0, -1.0], [0.0, 0.5], [1.0, 1.0]]))
-    assert found.tolist() == [[2.0, -4.0], [4.0, -1.0], [6.0, 0.0]]
-
-
-def test_numbers_beyond_are_clipped_to_the_box():
-    found = to_action(spaces.Box(0.0, 4.0, (1,)), jnp.array([[-3.0], [7.0]]))
-    assert found.tolist() == [[0.0], [4.0]]
-
-
-@pytest.mark.parametrize("leading", [(), (5,), (4, 5)])
-def test_actions_have_the_shape_of_the_box_after_the_leading_axes(leading):
-    assert to_action(spaces.Box(-1.0, 1.0, (2, 3)), jnp.zeros((*leading, 6))).shape == (*leading, 2, 3)
-
-
-def test_an_action_of_a_box_without_axes_has_none():
-    assert to_action(spaces.Box(-1.0, 1.0, ()), jnp.zeros((5, 1))).shape == (5,)
-
-
-def test_actions_have_the_dtype_of_the_box():
-    assert to_action(spaces.Box(-1.0, 1.0, (1,), np.float32), jnp.zeros((5, 1))).dtype == jnp.float32

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxenvs import Environment
 from jaxenvs.random import fusable
 from jaxenvs.vector import start_all, transition_all, truncated_all, where_done
-from train.curve import save_curve
-from train.film import save_gif, save_mp4
-from train.log import read_rows
-from train.presets import ALGORITHMS
+
+from ..presets import ALGORITHMS
+from ..runs.log import read_rows
+from .curve import save_curve
+from .film import save_gif, save_mp4
 
 # A GIF shows at most so many frames a second; faster films leave frames out.
 _GIF_FPS = 25

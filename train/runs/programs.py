@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import jax.numpy as jnp
 
-from train.devices import compiled, copied, run_once, widest_vectors
-from train.evaluate import evaluate, summary
-from train.presets import ALGORITHMS
+from ..floor.evaluate import evaluate, summary
+from ..floor.sharding import replicated
+from ..presets import ALGORITHMS
+from .compiling import compiled, run_once, widest_vectors
 
 #: Episodes of an evaluation for the learning curve.
 CURVE_EPISODES = 1024
@@ -20,7 +21,7 @@ class Programs:
 
     Args:
         plan: `Plan` of the run.
-        mesh: of `train.devices`, or None.
+        mesh: of `sharding.mesh_of`, or None.
     """
 
     def __init__(self, plan, mesh):
@@ -38,7 +39,7 @@ class Programs:
             )
         # XLA compiles without Python's lock. The longest goes first.
         self._pool = ThreadPoolExecutor(2)
-        stays = None if mesh is None else (self._layout, copied(mesh, 0))
+        stays = None if mesh is None else (self._layout, replicated(mesh, 0))
         advance = jax.jit(self._chunk, out_shardings=stays).lower(self._config, self._envs, like, 1)
         self._advance = self._pool.submit(compiled, advance, widest_vectors())
         watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)

@@ -1,12 +1,10 @@
-"""Multilayer perceptrons as plain pytrees, and the flat features that they read."""
+"""Multilayer perceptrons as plain pytrees."""
 
 import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from gymnasium import spaces
 
 
 class Dense(NamedTuple):
@@ -45,52 +43,6 @@ def mlp(layers, x):
         columns = jnp.tanh(_affine(layer, columns))
     outputs = _affine(layers[-1], columns).T
     return outputs.reshape(*x.shape[:-1], outputs.shape[-1])
-
-
-def num_features(space):
-    """How many numbers `features` makes of an observation."""
-    match space:
-        case spaces.Box() | spaces.MultiBinary():
-            return math.prod(space.shape)
-        case spaces.Discrete():
-            return int(space.n)
-        case spaces.MultiDiscrete():
-            return int(np.sum(space.nvec))
-        case spaces.Dict():
-            return sum(num_features(part) for part in space.spaces.values())
-        case spaces.Tuple():
-            return sum(num_features(part) for part in space.spaces)
-    raise TypeError(f"no features are defined for the observation space {space!r}")
-
-
-def features(space, obs):
-    """An observation as one flat vector: numbers as they are, choices one-hot, composite spaces concatenated.
-
-    Args:
-        space: a Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple.
-        obs: its element, with any leading axes.
-    Returns:
-        f32[..., num_features(space)].
-    Raises:
-        TypeError: for another space.
-    """
-    match space:
-        case spaces.Box() | spaces.MultiBinary():
-            leading = obs.shape[: obs.ndim - len(space.shape)]
-            return obs.astype(jnp.float32).reshape(*leading, math.prod(space.shape))
-        case spaces.Discrete():
-            return jax.nn.one_hot(obs - space.start, int(space.n))
-        case spaces.MultiDiscrete():
-            flat = (obs - jnp.broadcast_to(space.start, obs.shape)).reshape(
-                *obs.shape[: obs.ndim - len(space.shape)], -1
-            )
-            hot = [jax.nn.one_hot(flat[..., i], int(n)) for i, n in enumerate(space.nvec.flat)]
-            return jnp.concatenate(hot, axis=-1)
-        case spaces.Dict():
-            return jnp.concatenate([features(part, obs[name]) for name, part in space.spaces.items()], axis=-1)
-        case spaces.Tuple():
-            return jnp.concatenate([features(p, o) for p, o in zip(space.spaces, obs, strict=True)], axis=-1)
-    raise TypeError(f"no features are defined for the observation space {space!r}")
 
 
 @jax.custom_vjp

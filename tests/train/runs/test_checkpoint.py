@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxenvs.random import fusable
-from train.checkpoint import CheckpointError, load, save
+from train.runs.checkpoint import CheckpointError, load, save
 
 
 class Tree(NamedTuple):

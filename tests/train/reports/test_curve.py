@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.curve import save_curve, steps_label, value_range
+from train.reports.curve import save_curve, steps_label, value_range
 
 TRAIN, EVALUATION = (143, 179, 220), (201, 48, 44)
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxenvs.random import fusable
 from jaxenvs.vector import where_done
-from train.devices import part
+
+from .sharding import shard
 
 
 class Episodes(NamedTuple):
@@ -38,7 +39,7 @@ def evaluate(envs, act, key, mesh=None):
         envs: a `VectorEnv` with a time limit.
         act: `act(key, obs) -> action` of one key and the batch's observations.
         key: a JAX key.
-        mesh: with a mesh of `train.devices`, each device plays its part of the episodes; they are the same ones.
+        mesh: with a mesh of `sharding.mesh_of`, each device plays its part of the episodes; they are the same ones.
     Returns:
         `Episodes`.
     Raises:
@@ -55,7 +56,7 @@ def evaluate(envs, act, key, mesh=None):
             f"evaluation needs a time limit, and {envs.env!r} has none: make_vec(..., max_episode_steps=...)"
         )
     reset_key, run_key = jax.random.split(fusable(key))
-    state, obs = part(mesh, envs.reset(reset_key))
+    state, obs = shard(mesh, envs.reset(reset_key))
 
     def running(carry):
         return ~carry[-1].all()

@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 
 import jaxenvs
-from train.evaluate import Episodes, evaluate, summary
+from train.floor.evaluate import Episodes, evaluate, summary
 
 
 class State(NamedTuple):

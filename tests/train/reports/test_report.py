@@ -11,7 +11,9 @@ import pytest
 
 import jaxenvs
 from jaxenvs.registry import registry
-from train import ppo, report, run
+from train import ppo
+from train.reports import report
+from train.runs.plan import Plan
 
 
 class State(NamedTuple):
@@ -52,7 +54,7 @@ def counts(monkeypatch, tmp_path, num_steps, **constants):
     monkeypatch.setattr(report, "save_mp4", lambda given, path, fps: frames.extend(frame[0, 0, 0] for frame in given))
     monkeypatch.setattr(report, "save_gif", lambda given, path, fps: None)
     config = ppo.Config(num_envs=4, num_steps=8, hidden=(4,))
-    plan = run.Plan(
+    plan = Plan(
         algorithm="ppo", env="Count-v0", constants=constants, training={}, curve_as_trained=False, config=config,
         total_steps=32, seed=0,
     )  # fmt: skip

@@ -6,11 +6,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnasium import spaces
-
-from jaxenvs.spaces import bounds
-
-_MOST_CHOICES = 4096
 
 
 class Categorical(NamedTuple):
@@ -96,64 +91,3 @@ class Normal(NamedTuple):
 
     def _spread(self, per_axis):
         return jnp.broadcast_to(per_axis, self.mean.shape)
-
-
-def choices(space):
-    """How many possibilities each choice of an action has; none where actions are no choices.
-
-    Returns:
-        A tuple of ints: one for Discrete, one an axis for MultiDiscrete, MultiBinary and a Box of integers.
-    """
-    match space:
-        case spaces.Discrete():
-            return (int(space.n),)
-        case spaces.MultiDiscrete() | spaces.MultiBinary():
-            low, high = bounds(space)
-        case spaces.Box() if space.dtype.kind in "iu" and space.is_bounded():
-            low, high = bounds(space)
-        case _:
-            return ()
-    return tuple((np.ravel(high).astype(np.int64) - np.ravel(low) + 1).tolist())
-
-
-def num_outputs(space):
-    """How many numbers a policy network puts out for an action space.
-
-    Raises:
-        TypeError: for a space that is neither made of choices nor a Box of bounded floats, or has too many choices.
-    """
-    if 0 < sum(choices(space)) <= _MOST_CHOICES:
-        return sum(choices(space))
-    if isinstance(space, spaces.Box) and space.dtype.kind == "f" and space.is_bounded():
-        return math.prod(space.shape)
-    raise TypeError(
-        f"the action space must be a bounded Box of floats, or choices (Discrete, MultiDiscrete, MultiBinary, a Box of "
-        f"integers) of at most {_MOST_CHOICES} possibilities together, got {space!r}"
-    )
-
-
-def distribution_over(space, outputs, log_std):
-    """What a network's outputs f32[..., num_outputs(space)] mean; `log_std` f32[axes] is used for a Box of floats."""
-    match choices(space):
-        case ():
-            return Normal(outputs, log_std)
-        case (_,) if isinstance(space, spaces.Discrete):
-            return Categorical(outputs)
-        case sizes:
-            return Categoricals(outputs, sizes)
-
-
-def to_action(space, sample):
-    """A distribution's sample as an action.
-
-    Choices are counted from the space's start, or lower bound. A normal's sample lives where the box is [-1, 1] on
-    each axis: it is clipped to that, and mapped onto the box; learning goes on from the unclipped sample.
-    """
-    if isinstance(space, spaces.Discrete):
-        return sample + jnp.int32(space.start)
-    low, high = bounds(space)
-    if choices(space):
-        return sample.reshape(*sample.shape[:-1], *space.shape).astype(low.dtype) + low
-    unit = jnp.clip(sample, -1.0, 1.0).reshape(*sample.shape[:-1], *space.shape)
-    centre, reach = (low + high) / np.float32(2), (high - low) / np.float32(2)
-    return jnp.broadcast_to(centre, unit.shape) + jnp.broadcast_to(reach, unit.shape) * unit

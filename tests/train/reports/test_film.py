@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from train.film import save_gif, save_mp4
+from train.reports.film import save_gif, save_mp4
 
 SAVERS = pytest.mark.parametrize("save, suffix", [(save_gif, "gif"), (save_mp4, "mp4")])
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import jax
 import pytest
 
-from train.cache import cache_folder, use_compilation_cache
+from train.runs.compiling import cache_folder, request_cpu_devices, use_compilation_cache
+from train.runs.compiling import compiled as compiled_with
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -58,3 +59,20 @@ def test_the_command_line_fills_it(tmp_path):
     command = [sys.executable, "-m", "train", "ppo", *options, "--out", str(tmp_path / "run"), "--quiet"]
     subprocess.run(command, cwd=ROOT, env={**kept, "XDG_CACHE_HOME": str(tmp_path)}, check=True, capture_output=True)
     assert len(list((tmp_path / "jaxenvs").rglob("*"))) > 3
+
+
+def test_hints_that_xla_does_not_know_are_left_out():
+    lowered = jax.jit(lambda x: x + 1).lower(1.0)
+    hints = {"xla_backend_optimization_level": 0, "xla_no_such_thing": True, "xla_nor_that": 3}
+    assert compiled_with(lowered, hints)(1.0) == 2
+    assert len(hints) == 3
+
+
+def test_a_hint_of_the_wrong_kind_is_no_unknown_one():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_backend_optimization_level"):
+        compiled_with(jax.jit(lambda x: x + 1).lower(1.0), {"xla_backend_optimization_level": "high"})
+
+
+def test_devices_are_not_made_once_jax_has_begun():
+    there = len(jax.devices())
+    assert request_cpu_devices(there + 7) == there

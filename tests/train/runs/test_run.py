@@ -9,11 +9,13 @@ import pytest
 
 import jaxenvs
 from jaxenvs.registry import registry
-from train import checkpoint, ppo, run
-from train.log import read_rows
+from train import ppo
+from train.runs import checkpoint, run
+from train.runs.log import read_rows
+from train.runs.plan import Plan, RunError, claim, free_folder, read_plan, write_plan
 
 CONFIG = ppo.Config(num_envs=8, num_steps=16, minibatches=2, epochs=1, hidden=(8,))
-PLAN = run.Plan(
+PLAN = Plan(
     algorithm="ppo", env="BriefRocket-v0", constants={"retreat_cost": 5.0}, training={"goal_bonus": 0.0},
     curve_as_trained=False, config=CONFIG, total_steps=8 * 128 - 5, seed=3,
 )  # fmt: skip
@@ -117,7 +119,7 @@ def test_every_row_has_an_evaluation(whole):
 
 
 def test_a_plan_is_read_as_it_was_written(whole):
-    assert run.read_plan(whole) == PLAN
+    assert read_plan(whole) == PLAN
 
 
 def test_the_same_seed_gives_the_same_run(whole, tmp_path):
@@ -203,7 +205,7 @@ def test_a_run_ends_with_the_chunk_that_reaches_its_return(whole, contented):
 def test_a_run_that_does_not_reach_its_return_goes_on_to_its_end(whole, tmp_path):
     best = max(row["eval_mean"] for row in figures(whole))
     assert begun(tmp_path / "run", plan=dataclasses.replace(PLAN, until=best + 1.0))
-    assert figures(tmp_path / "run") == figures(whole) and not run.reached(run.read_plan(tmp_path / "run"), [])
+    assert figures(tmp_path / "run") == figures(whole) and not run.reached(read_plan(tmp_path / "run"), [])
 
 
 def test_a_run_stops_at_the_first_evaluation_that_is_enough(whole, tmp_path):
@@ -221,7 +223,7 @@ def test_resuming_a_run_that_reached_its_return_changes_nothing(contented, tmp_p
 
 def test_a_run_that_was_stopped_before_its_return_ends_with_it_once_resumed(whole, stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
-    run.write_plan(dataclasses.replace(PLAN, until=-1e6), folder)
+    write_plan(dataclasses.replace(PLAN, until=-1e6), folder)
     assert run.resume(folder, quiet=True) and len(figures(folder)) == 3
 
 
@@ -229,7 +231,7 @@ def test_a_plan_of_before_there_were_returns_to_reach_is_read(copy):
     stored = json.loads((copy / "config.json").read_text())
     del stored["until"]
     (copy / "config.json").write_text(json.dumps(stored))
-    assert run.read_plan(copy) == PLAN
+    assert read_plan(copy) == PLAN
 
 
 def test_resuming_a_finished_run_changes_nothing(whole, copy):
@@ -240,32 +242,32 @@ def test_resuming_a_finished_run_changes_nothing(whole, copy):
 @pytest.mark.parametrize("name", ["config.json", "notes.txt", ".hidden"])
 def test_a_folder_that_holds_something_is_refused_and_left_as_it_was(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(run.RunError, match="left as it is: choose another --out"):
+    with pytest.raises(RunError, match="left as it is: choose another --out"):
         run.begin(PLAN, tmp_path, quiet=True)
     assert contents(tmp_path) == {name: b"mine"}
 
 
 def test_an_empty_folder_is_taken(tmp_path):
-    run.claim(tmp_path)
+    claim(tmp_path)
 
 
 def test_a_folder_is_made_with_those_above_it(tmp_path):
-    run.claim(tmp_path / "a" / "b")
+    claim(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused_and_left_as_it_was(tmp_path):
     (tmp_path / "run").write_text("mine")
-    with pytest.raises(run.RunError, match="cannot be made into a run's folder"):
-        run.claim(tmp_path / "run")
+    with pytest.raises(RunError, match="cannot be made into a run's folder"):
+        claim(tmp_path / "run")
     assert (tmp_path / "run").read_text() == "mine"
 
 
 def test_free_folders_are_numbered_from_1(tmp_path):
-    assert run.free_folder("a", tmp_path) == tmp_path / "a-1"
+    assert free_folder("a", tmp_path) == tmp_path / "a-1"
     (tmp_path / "a-1").mkdir()
     (tmp_path / "a-2").mkdir()
-    assert run.free_folder("a", tmp_path) == tmp_path / "a-3"
+    assert free_folder("a", tmp_path) == tmp_path / "a-3"
 
 
 @pytest.mark.parametrize(
@@ -279,13 +281,13 @@ def test_free_folders_are_numbered_from_1(tmp_path):
     ids=["counts", "id", "constant", "time limit"],
 )
 def test_a_plan_that_cannot_be_run_makes_no_folder(tmp_path, plan, message):
-    with pytest.raises((run.RunError, ValueError), match=message):
+    with pytest.raises((RunError, ValueError), match=message):
         run.begin(plan, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
 def refusal(function, folder):
-    with pytest.raises(run.RunError) as caught:
+    with pytest.raises(RunError) as caught:
         function(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)

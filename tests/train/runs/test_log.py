@@ -5,7 +5,7 @@ import struct
 import pytest
 from tensorboardX.proto import event_pb2
 
-from train.log import Log, Progress, read_rows
+from train.runs.log import Log, Progress, read_rows
 
 ROW = {"steps": 100, "return_mean": -1.5, "steps_per_second": 2000.0}
 

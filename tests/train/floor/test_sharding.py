@@ -10,9 +10,10 @@ import sys
 import jax
 import pytest
 
-from train import devices, ppo
+from train import ppo
+from train.floor.sharding import mesh_of
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 NUMBERS = """
 import json, sys
 import jax
@@ -20,15 +21,16 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_disable_most_optimizations", True)
 import numpy as np
 import jaxenvs
-from train import devices, ppo
-from train.evaluate import evaluate
+from train import ppo
+from train.floor.evaluate import evaluate
+from train.floor.sharding import mesh_of
 
 def numbers(tree):
     return [np.asarray(x, np.float64).ravel().tolist() for x in jax.tree.leaves(tree)]
 
 def learned(id, count):
     config = ppo.Config(num_envs=16, num_steps=32, epochs=2, minibatches=2, hidden=(16,), entropy_bonus=0.01)
-    envs, mesh = jaxenvs.make_vec(id, 16), devices.mesh_of(count)
+    envs, mesh = jaxenvs.make_vec(id, 16), mesh_of(count)
     state = jax.jit(ppo.init)(config, envs, jax.random.key(3))
     if mesh is not None:
         state = jax.device_put(state, ppo.layout(mesh, state))
@@ -120,28 +122,11 @@ def test_devices_that_cannot_share_evenly_are_refused(count):
 def test_more_devices_than_there_are_are_refused():
     there = len(jax.devices())
     with pytest.raises(ValueError, match=f"from 1 to the {there} that JAX has here, got {there + 1}"):
-        devices.mesh_of(there + 1)
+        mesh_of(there + 1)
 
 
 def test_one_device_needs_no_mesh():
-    assert devices.mesh_of(1) is None
-
-
-def test_hints_that_xla_does_not_know_are_left_out():
-    lowered = jax.jit(lambda x: x + 1).lower(1.0)
-    hints = {"xla_backend_optimization_level": 0, "xla_no_such_thing": True, "xla_nor_that": 3}
-    assert devices.compiled(lowered, hints)(1.0) == 2
-    assert len(hints) == 3
-
-
-def test_a_hint_of_the_wrong_kind_is_no_unknown_one():
-    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_backend_optimization_level"):
-        devices.compiled(jax.jit(lambda x: x + 1).lower(1.0), {"xla_backend_optimization_level": "high"})
-
-
-def test_devices_are_not_claimed_once_jax_has_begun():
-    there = len(jax.devices())
-    assert devices.claim(there + 7) == there
+    assert mesh_of(1) is None
 
 
 def run(*arguments, compiled):

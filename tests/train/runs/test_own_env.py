@@ -6,8 +6,10 @@ import jax
 import pytest
 
 from jaxenvs.__main__ import main as jaxenvs_main
-from train import checkpoint, ppo, run
+from train import ppo
 from train.__main__ import _parser, _plan, main
+from train.runs import checkpoint, run
+from train.runs.plan import claim, write_plan
 
 TINY = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8"]
 TINY += ["--total-steps", "128", "--film-steps", "2", "--episodes", "3", "--quiet"]
@@ -25,8 +27,8 @@ def begun(folder):
     """The folder of a run on my_env.py that has not learned anything yet."""
     plan, _ = _plan(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
     path = folder / "runs" / "mine"
-    run.claim(path)
-    run.write_plan(plan, path)
+    claim(path)
+    write_plan(plan, path)
     checkpoint.save(path / "state.npz", jax.jit(ppo.init)(plan.config, plan.training_envs(), jax.random.key(0)))
     return path
 

@@ -1,6 +1,3 @@
-import functools
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +5,11 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
-from train.networks import features, init_mlp, mlp, num_features
+from jaxenvs.spaces import contains
+from train.floor.distributions import Categoricals
+from train.floor.heads import choices, distribution_over, features, num_features, num_outputs, to_action
 
+EITHER = pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 BOX = spaces.Box(-1.0, 1.0, (2, 3), np.float32)
 NESTED = spaces.Dict(
     {
@@ -38,67 +38,6 @@ def element(space, shape=()):
         space = batch_space(space, size)
     space.seed(0)
     return jax.tree.map(jnp.asarray, space.sample())
-
-
-@functools.cache
-def layers(sizes=(5, 64, 32, 3), last_scale=0.01, seed=0):
-    return init_mlp(jax.random.key(seed), sizes, last_scale=last_scale)
-
-
-def test_layers_have_the_sizes_asked_for():
-    assert [layer.weight.shape for layer in layers()] == [(5, 64), (64, 32), (32, 3)]
-
-
-def test_biases_begin_at_0():
-    assert all((layer.bias == 0).all() for layer in layers())
-
-
-@pytest.mark.parametrize("index", [0, 1])
-def test_hidden_weights_are_orthogonal_with_gain_root_2(index):
-    weight = layers()[index].weight
-    product = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight
-    np.testing.assert_allclose(product, 2.0 * np.eye(min(weight.shape)), atol=1e-5)
-
-
-@pytest.mark.parametrize("scale", [0.01, 1.0])
-def test_last_weights_are_orthogonal_with_the_gain_asked_for(scale):
-    weight = layers(last_scale=scale)[-1].weight
-    np.testing.assert_allclose(weight.T @ weight, scale**2 * np.eye(3), atol=1e-5 * scale**2)
-
-
-def test_layers_differ_from_each_other():
-    first, second, _ = layers((8, 8, 8, 1))
-    assert not np.allclose(first.weight, second.weight)
-
-
-def test_two_seeds_differ_in_every_layer():
-    assert not any(np.allclose(a.weight, b.weight) for a, b in zip(layers(seed=0), layers(seed=1), strict=True))
-
-
-def test_a_network_of_no_hidden_layer_is_affine():
-    only = layers((2, 1))
-    x = jnp.array([[1.0, 2.0], [2.0, 4.0]])
-    np.testing.assert_allclose(2.0 * mlp(only, x)[0], mlp(only, x)[1], rtol=1e-6)
-
-
-@pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jitted"])
-def test_mlp_is_tanh_between_the_layers_and_none_after_the_last(transform):
-    hand = layers((1, 1, 1))
-    hand = [hand[0]._replace(weight=jnp.array([[2.0]]), bias=jnp.array([1.0])),
-            hand[1]._replace(weight=jnp.array([[3.0]]), bias=jnp.array([-1.0]))]  # fmt: skip
-    found = transform(mlp)(hand, jnp.array([0.5]))
-    np.testing.assert_allclose(found, [3.0 * math.tanh(2.0) - 1.0], rtol=1e-6)
-
-
-@pytest.mark.parametrize("leading", [(), (7,), (4, 7)])
-def test_mlp_keeps_leading_axes(leading):
-    assert jax.eval_shape(mlp, layers(), jnp.ones((*leading, 5))).shape == (*leading, 3)
-
-
-def test_mlp_of_a_batch_is_the_batch_of_mlp():
-    x = jax.random.normal(jax.random.key(1), (6, 5))
-    one_by_one = jax.vmap(mlp, (None, 0))(layers(), x)
-    np.testing.assert_allclose(mlp(layers(), x), one_by_one, atol=1e-6)
 
 
 @pytest.mark.parametrize(("space", "count"), EVERY)
@@ -165,3 +104,77 @@ def test_different_elements_have_different_features():
 def test_spaces_of_no_fixed_shape_are_refused_by_name(space, function):
     with pytest.raises(TypeError, match=r"no features are defined for the observation space (Text|Sequence)"):
         function(space)
+
+
+@pytest.mark.parametrize(
+    ("space", "count"),
+    [(spaces.Discrete(4), 4), (spaces.Discrete(4, start=2), 4), (spaces.Box(-1.0, 1.0, (3,)), 3),
+     (spaces.Box(0.0, 2.0, (2, 3)), 6), (spaces.Box(-1.0, 1.0, ()), 1),
+     (spaces.Box(-1, 5, (2,), np.int32), 14), (spaces.MultiDiscrete([2, 3]), 5), (spaces.MultiBinary(3), 6)],
+)  # fmt: skip
+def test_a_policy_puts_out_one_number_per_choice_or_axis(space, count):
+    assert num_outputs(space) == count
+
+
+@pytest.mark.parametrize(
+    "space",
+    [spaces.Box(-np.inf, np.inf, (1,)), spaces.Box(0.0, np.inf, (1,)),
+     spaces.Box(np.array([-1.0, -np.inf], np.float32), np.ones(2, np.float32)),
+     spaces.Box(0, 255, (64, 64), np.uint8), spaces.Discrete(5000), spaces.Dict({"a": spaces.Discrete(2)})],
+    ids=["unbounded", "half-bounded", "one axis unbounded", "pixels", "5000 choices", "Dict"],
+)  # fmt: skip
+def test_action_spaces_that_no_policy_fits_are_refused_by_name(space):
+    with pytest.raises(TypeError, match=f"must be a bounded Box of floats, or choices .* got {type(space).__name__}"):
+        num_outputs(space)
+
+
+@EITHER
+def test_choices_are_counted_from_the_start_of_the_space(transform):
+    found = transform(lambda choice: to_action(spaces.Discrete(3, start=-1), choice))(jnp.array([0, 1, 2]))
+    assert found.tolist() == [-1, 0, 1] and found.dtype == jnp.int32
+
+
+SEVERAL = [
+    (spaces.MultiDiscrete([2, 3]), [0, 0], [1, 2]),
+    (spaces.MultiDiscrete([2, 3], start=[5, -1]), [5, -1], [6, 1]),
+    (spaces.MultiBinary(2), [0, 0], [1, 1]),
+    (spaces.Box(np.array([-3, 7], np.int16), np.array([0, 8], np.int16), dtype=np.int16), [-3, 7], [0, 8]),
+]
+
+
+@pytest.mark.parametrize(("space", "first", "last"), SEVERAL)
+def test_several_choices_are_counted_from_their_lower_bounds(space, first, last):
+    sizes = np.array(choices(space))
+    found = [to_action(space, jnp.array(sample)) for sample in ([0, 0], sizes - 1)]
+    assert [x.tolist() for x in found] == [first, last]
+    assert all(bool(contains(space, x)) for x in found)
+
+
+@pytest.mark.parametrize("space", [space for space, _, _ in SEVERAL])
+def test_several_choices_are_what_a_space_of_several_gets(space):
+    assert isinstance(distribution_over(space, jnp.zeros(num_outputs(space)), jnp.zeros(0)), Categoricals)
+
+
+@EITHER
+def test_numbers_from_minus_1_to_1_are_spread_over_the_box(transform):
+    box = spaces.Box(np.array([2.0, -4.0], np.float32), np.array([6.0, 0.0], np.float32))
+    found = transform(lambda x: to_action(box, x))(jnp.array([[-1.0, -1.0], [0.0, 0.5], [1.0, 1.0]]))
+    assert found.tolist() == [[2.0, -4.0], [4.0, -1.0], [6.0, 0.0]]
+
+
+def test_numbers_beyond_are_clipped_to_the_box():
+    found = to_action(spaces.Box(0.0, 4.0, (1,)), jnp.array([[-3.0], [7.0]]))
+    assert found.tolist() == [[0.0], [4.0]]
+
+
+@pytest.mark.parametrize("leading", [(), (5,), (4, 5)])
+def test_actions_have_the_shape_of_the_box_after_the_leading_axes(leading):
+    assert to_action(spaces.Box(-1.0, 1.0, (2, 3)), jnp.zeros((*leading, 6))).shape == (*leading, 2, 3)
+
+
+def test_an_action_of_a_box_without_axes_has_none():
+    assert to_action(spaces.Box(-1.0, 1.0, ()), jnp.zeros((5, 1))).shape == (5,)
+
+
+def test_actions_have_the_dtype_of_the_box():
+    assert to_action(spaces.Box(-1.0, 1.0, (1,), np.float32), jnp.zeros((5, 1))).dtype == jnp.float32
