@@ -19,11 +19,11 @@ class CommandError(Exception):
 def main(arguments=None):
     """Runs a command; returns the exit status: 0 done, 1 refused or something to mend."""
     options = _parser().parse_args(arguments)
-    from jaxenvs.entries import EntryError
+    from jaxenvs.loading import LoadError
 
     try:
         return options.command(options)
-    except (CommandError, EntryError) as error:
+    except (CommandError, LoadError) as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -56,7 +56,7 @@ def _new(options):
 
 def _check(options):
     import jaxenvs
-    from jaxenvs.entries import is_entry, load
+    from jaxenvs.loading import is_entry, load
     from jaxenvs.registry import spec
 
     if is_entry(options.env):

@@ -8,7 +8,6 @@ from typing import Any
 import gymnasium
 
 from jaxenvs.core import Environment
-from jaxenvs.entries import is_entry, load
 from jaxenvs.envs.acrobot import Acrobot
 from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.five_choices import FiveChoices
@@ -20,6 +19,7 @@ from jaxenvs.envs.pendulum import Pendulum
 from jaxenvs.envs.point_intercept import PointIntercept, PointInterceptContinuous
 from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
+from jaxenvs.loading import is_entry, load
 from jaxenvs.vector import VectorEnv, constant_axes
 
 _ID = re.compile(r"^(?:[\w-]+/)?[\w.-]+-v\d+$")

@@ -12,8 +12,8 @@ import jaxenvs
 from jaxenvs.__main__ import main
 from jaxenvs.check import _RULES as RULES
 from jaxenvs.check import rules
+from jaxenvs.check.engine import examine
 from jaxenvs.check.probe import Probe
-from jaxenvs.check.rules import examine
 
 ROOT = Path(__file__).parent.parent
 

@@ -121,7 +121,7 @@ def _finish(options, folder, ended):
 
 
 def _plan(options):
-    from jaxenvs.entries import absolute, is_entry
+    from jaxenvs.loading import absolute, is_entry
 
     from .runs.plan import Plan
     from .runs.trial import try_a_step

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 import jaxenvs
-from jaxenvs.entries import class_name
+from jaxenvs.loading import class_name
 from jaxenvs.random import as_key, fast
 
 from ..presets import ALGORITHMS

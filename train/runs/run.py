@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from jaxenvs.entries import EntryError
+from jaxenvs.loading import LoadError
 
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import mesh_of
@@ -95,7 +95,7 @@ def read(folder):
     try:
         like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
         return plan, checkpoint.load(Path(folder) / "state.npz", like)
-    except EntryError as error:
+    except LoadError as error:
         mend = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
         raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {mend}") from error
     except (checkpoint.CheckpointError, ValueError, TypeError) as error:

@@ -3,7 +3,7 @@
 import jax
 
 from jaxenvs import VectorEnv, spaces
-from jaxenvs.check.blame import author_files, explain
+from jaxenvs.explain.blame import author_files, explain
 
 
 def try_a_step(envs, entry):

@@ -5,9 +5,9 @@ import pickle
 import jax
 import numpy as np
 
-from jaxenvs.check.blame import first_line
-from jaxenvs.check.rules import NotApplicable, rule
+from jaxenvs.check.engine import NotApplicable, rule
 from jaxenvs.check.trees import differences, outline
+from jaxenvs.explain.blame import first_line
 
 
 @rule("pickles", "environment and state survive pickle", ["reset-returns"])

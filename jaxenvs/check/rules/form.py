@@ -8,11 +8,11 @@ import jax
 import numpy as np
 
 from jaxenvs import spaces
-from jaxenvs.check.blame import explain, first_line
-from jaxenvs.check.rules import repr_of, rule
+from jaxenvs.check.engine import repr_of, rule
 from jaxenvs.check.trees import outline
 from jaxenvs.constants import is_static
 from jaxenvs.core import Environment, Step
+from jaxenvs.explain.blame import explain, first_line
 from jaxenvs.vector import VectorEnv
 
 _ARGUMENTS = {

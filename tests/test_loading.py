@@ -10,7 +10,7 @@ import gymnasium
 import pytest
 
 import jaxenvs
-from jaxenvs.entries import EntryError, absolute, class_name, load
+from jaxenvs.loading import LoadError, absolute, class_name, load
 
 TEXT = """
 import gymnasium
@@ -166,13 +166,13 @@ def test_what_leads_to_no_environment_is_told_in_one_line(entry, message, folder
     (folder / "binary.py").write_bytes(b"\xff\xfe\x00")
     (folder / "empty.py").write_text("import jaxenvs\n")
     write(folder / "two.py").write_text((folder / "two.py").read_text() + "\nclass More(Mine):\n    pass\n")
-    with pytest.raises(EntryError, match=message) as caught:
+    with pytest.raises(LoadError, match=message) as caught:
         load(entry)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_file_that_fails_leaves_no_module_behind(folder):
     (folder / "raises.py").write_text("1 / 0\n")
-    with pytest.raises(EntryError):
+    with pytest.raises(LoadError):
         load("raises.py:Mine")
     assert "raises" not in sys.modules

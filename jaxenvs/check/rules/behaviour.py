@@ -5,10 +5,10 @@ import jax
 import numpy as np
 
 from jaxenvs import spaces
-from jaxenvs.check.blame import explain
-from jaxenvs.check.rules import NotApplicable, rule
+from jaxenvs.check.engine import NotApplicable, rule
 from jaxenvs.check.trees import differences, kind, labelled, named_leaves, number, on_host
 from jaxenvs.check.wander import NUM_STEPS
+from jaxenvs.explain.blame import explain
 from jaxenvs.vector import VectorEnv
 
 _MOST = 3

@@ -2,11 +2,12 @@
 
 import jax
 
-from jaxenvs.check.jaxprs import closed_over, equations, has_literals_only, where
+from jaxenvs.check.engine import NotApplicable, rule
+from jaxenvs.check.jaxprs import closed_over, equations, has_literals_only
 from jaxenvs.check.keys import reused
 from jaxenvs.check.leaks import leaks, tracer_holders
-from jaxenvs.check.rules import NotApplicable, rule
 from jaxenvs.check.trees import differences, is_key, kind, labelled
+from jaxenvs.explain.blame import where
 
 _KEY_SETS = 16
 _SOUND = ("state-types", "observation-types", "reward", "terminated")

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxenvs.check.blame import explain
 from jaxenvs.check.report import Finding, Report, Skipped
+from jaxenvs.explain.blame import explain
 
 
 class Rule(NamedTuple):

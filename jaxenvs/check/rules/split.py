@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 
+from jaxenvs.check.engine import NotApplicable, rule
 from jaxenvs.check.probe import NUM_DRAWS
-from jaxenvs.check.rules import NotApplicable, rule
 from jaxenvs.check.trees import differences, is_key, kind, labelled, named_leaves
 
 _SOUND = ("state-types", "observation-types", "reward", "terminated")

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import gymnasium
 
-from jaxenvs.check.blame import explain, first_line
 from jaxenvs.core import Environment
+from jaxenvs.explain.blame import explain, first_line
 
 #: The modules that `load` made of files: {path: ((time of the last change, size), module)}.
 _loaded = {}
 
 
-class EntryError(ValueError):
+class LoadError(ValueError):
     """An entry that leads to no environment; the message is one line for a person."""
 
 
@@ -41,7 +41,7 @@ def load(entry):
     Args:
         entry: "path.py:Class", "module:Class", or "path.py" alone where the file has one environment.
     Raises:
-        EntryError: where there is no such file, module or class, where loading it fails, with the line, and where the
+        LoadError: where there is no such file, module or class, where loading it fails, with the line, and where the
             class is no `Environment`.
 
     >>> load("jaxenvs.envs.heartpole:HeartPole").__name__
@@ -56,7 +56,7 @@ def absolute(entry):
     """The entry that means the same from any folder; a module's stays as it is.
 
     Raises:
-        EntryError: as `load`.
+        LoadError: as `load`.
     """
     where, _ = _parts(entry)
     name = load(entry).__name__
@@ -77,7 +77,7 @@ def _file(path):
     path = path.expanduser().resolve()
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
-        raise EntryError(f"{_shown(path)}: {what}{_near(path)}")
+        raise LoadError(f"{_shown(path)}: {what}{_near(path)}")
     stamp = path.stat().st_mtime_ns, path.stat().st_size
     if path in _loaded and _loaded[path][0] == stamp:
         return _loaded[path][1]
@@ -88,7 +88,7 @@ def _file(path):
     _loaded[path] = stamp, module
     try:
         _run(path, module)
-    except EntryError:
+    except LoadError:
         del _loaded[path]
         raise
     return module
@@ -114,7 +114,7 @@ def _run(path, module):
         sys.modules.pop(module.__name__)
         if before is not None:
             sys.modules[module.__name__] = before
-        raise EntryError(_failure(error, str(path), _shown(path))) from error
+        raise LoadError(_failure(error, str(path), _shown(path))) from error
 
 
 def _module_name(path):
@@ -132,11 +132,11 @@ def _imported(name):
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
-            raise EntryError(f"no module named {error.name!r} can be imported; a file is named with its .py") from error
-        raise EntryError(f"{name} cannot be imported: {error}") from error
+            raise LoadError(f"no module named {error.name!r} can be imported; a file is named with its .py") from error
+        raise LoadError(f"{name} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:
         found = importlib.util.find_spec(name)
-        raise EntryError(_failure(error, found.origin if found else "", name)) from error
+        raise LoadError(_failure(error, found.origin if found else "", name)) from error
 
 
 def _failure(error, file, shown):
@@ -155,19 +155,19 @@ def _environment(module, where, name):
         if len(there) == 1:
             return vars(module)[there[0]]
         named = f"name one of its environments, {where}:{there[0]}" if there else "it has no environment"
-        raise EntryError(f"{where}: {named}{' (' + ', '.join(there) + ')' if there else ''}")
+        raise LoadError(f"{where}: {named}{' (' + ', '.join(there) + ')' if there else ''}")
     found = getattr(module, name, None)
     if found is None:
         near = difflib.get_close_matches(name, there, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
-        raise EntryError(f"{where} has no class {name}{hint} Its environments: {', '.join(there) or 'none'}")
+        raise LoadError(f"{where} has no class {name}{hint} Its environments: {', '.join(there) or 'none'}")
     if isinstance(found, type) and issubclass(found, Environment) and found is not Environment:
         return found
     what = f"a {type(found).__name__}"
     if isinstance(found, type):
         gymnasiums = issubclass(found, gymnasium.Env)
         what = "a Gymnasium class, which docs/from_gymnasium.md turns into one" if gymnasiums else "another class"
-    raise EntryError(
+    raise LoadError(
         f"{where}: {name} is no subclass of jaxenvs.Environment, but {what}. "
         f"Its environments: {', '.join(there) or 'none'}"
     )
