@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from jaxenvs.constants import constant, greatest, least, static
+from jaxenvs.constants import constant, static
 from jaxenvs.core import Environment, Step
+from jaxenvs.spaces import greatest, least
 from jaxenvs.trig import sin_cos
 
 
