@@ -1,4 +1,4 @@
-"""Words for `benchmarks.quality`: of `jaxenvs.random.fast` and others, drawn and ordered as environments have them."""
+"""Words for `benchmarks.random.quality`: of `jaxenvs.random.fast` and others, drawn as environments draw them."""
 
 import functools
 import math
@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from benchmarks.quality_tests import ones
-from jaxenvs.random import _threefry2x32, fast, fusable
+from benchmarks.random.statistics import ones
+from jaxenvs.random import fast, fusable
+from jaxenvs.random.threefry import threefry2x32
 
 CHUNK = 2**20
 
@@ -36,7 +37,7 @@ def fewer_rounds(rounds, key, shape):
     place = jnp.arange(math.prod(half), dtype=jnp.uint32).reshape(half)
     low = place % jnp.uint32(rest[-1])
     high = place // jnp.uint32(rest[-1])
-    both = _threefry2x32(jax.random.key_data(key), high, low, rounds)
+    both = threefry2x32(jax.random.key_data(key), high, low, rounds)
     return jnp.stack(both, axis=1).reshape(-1, *rest)[:rows].reshape(shape)
 
 

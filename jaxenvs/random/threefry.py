@@ -1,14 +1,8 @@
-"""JAX's own random numbers in a form that XLA fuses with the code around them, and faster ones by choice.
+"""The Threefry-2x32 hash as straight-line code, and the two kinds of key that are made of it.
 
-A JAX key of the default kind (`threefry2x32`) is hashed, on the CPU, by a rolled loop that XLA cannot fuse and that
-costs more than the physics of a simple environment. `fusable` re-labels such a key: the same key data, the same
-`jax.random` functions, the same numbers bit for bit, but the hash is written out as straight-line arithmetic.
-
-`fast` makes a key for a faster generator of the same family, with other numbers.
-
-Source of the hash: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Threefry-2x32
-with 20 rounds; `tests/test_random.py` holds the streams against `jax.random`, and the words of `fast` against the
-authors' known answers.
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Threefry-2x32 with 20
+rounds; `tests/test_random.py` holds the streams against `jax.random`, and the words of `fast` against the authors'
+known answers.
 """
 
 import functools
@@ -24,85 +18,13 @@ _KEY_PARITY = 0x1BD11BDA
 _ROUNDS, _FAST_ROUNDS = 20, 16
 
 
-def fusable(key):
-    """The same key, whose draws XLA can fuse.
-
-    Args:
-        key: a JAX key array of any shape, typed (`jax.random.key(0)`) or raw (`jax.random.PRNGKey(0)`).
-    Returns:
-        A typed key array of the same shape. Keys that are not `threefry2x32`, and all keys where
-        `jax_threefry_partitionable` is off, come back as they are (raw ones as typed ones).
-    Raises:
-        TypeError: if `key` is not a JAX key.
-
-    >>> import jax, jaxenvs
-    >>> key = jax.random.key(0)
-    >>> bool((jax.random.uniform(key, (3,)) == jax.random.uniform(jaxenvs.random.fusable(key), (3,))).all())
-    True
-    """
-    key = as_key(key)
-    partitionable = getattr(jax.config, "jax_threefry_partitionable", True)
-    if jax.random.key_impl(key) != "threefry2x32" or not partitionable:
-        return key
-    return jax.random.wrap_key_data(jax.random.key_data(key), impl=_fused_threefry())
-
-
-def fast(key):
-    """A key with the same data for a faster generator: other numbers, as good for simulation, in about half the time.
-
-    Use it wherever a key goes: `jax.random`, `rollout`, `VectorEnv.step`, `env.step`. Threefry-2x32 makes two words at
-    a time; `jax.random` throws one away (it takes their exclusive or), this generator uses both, and makes 16 rounds
-    in place of 20. The generator's authors know of no statistical flaw from 13 rounds on (Random123, `threefry.h`);
-    `benchmarks/quality.py` has what was tested here. Keys are split, and folded, with 20 rounds, as ordinary ones are.
-
-    A number depends on the key and on its place in the array alone, not on the array's size: word [i, ..., k] of an
-    array is the same in longer arrays. So a draw of the shape (num_envs,), (num_envs, n) or (n, num_envs) gives each
-    environment the same numbers in batches of any size, and on any number of devices.
-
-    Args:
-        key: a `threefry2x32` key array of any shape, typed or raw, such as `jax.random.key(0)`.
-    Returns:
-        A typed key array of the same shape.
-    Raises:
-        TypeError: if `key` is not a JAX key, or of another kind.
-
-    >>> import jax, jaxenvs
-    >>> key = jaxenvs.random.fast(jax.random.key(0))
-    >>> longer, shorter = jax.random.uniform(key, (2, 5)), jax.random.uniform(key, (2, 3))
-    >>> bool((longer[:, :3] == shorter).all())
-    True
-    """
-    key = as_key(key)
-    data = jax.random.key_data(key)
-    if data.shape[key.ndim :] != (2,):
-        raise TypeError(f"fast takes keys of the kind threefry2x32, got one of the kind {jax.random.key_impl(key)}")
-    return jax.random.wrap_key_data(data, impl=_fast_threefry())
-
-
-def as_key(key):
-    """A typed key array, from a typed or a raw one.
-
-    Raises:
-        TypeError: if `key` is neither.
-    """
-    dtype = getattr(key, "dtype", None)
-    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        return key
-    if dtype == jnp.uint32 and getattr(key, "ndim", 0) >= 1:
-        try:
-            return jax.random.wrap_key_data(key)
-        except TypeError as error:
-            raise TypeError(f"key must be a JAX key; got uint32 numbers of the shape {key.shape}: {error}") from None
-    raise TypeError(f"key must be a JAX key, such as jax.random.key(0); got {key!r} ({type(key).__name__})")
-
-
 @functools.cache
-def _fused_threefry():
+def fused_threefry():
     return _threefry("threefry2x32_fused", "fry_fused", _random_bits)
 
 
 @functools.cache
-def _fast_threefry():
+def fast_threefry():
     return _threefry("threefry2x32_fast", "fry_fast", _fast_bits)
 
 
@@ -120,7 +42,7 @@ def _threefry(name, tag, random_bits):
 
 
 @functools.partial(jax.jit, static_argnames="rounds")
-def _threefry2x32(key, high, low, rounds=_ROUNDS):
+def threefry2x32(key, high, low, rounds=_ROUNDS):
     """Rounds of Threefry-2x32 on the counters (high, low); u32 arrays of one shape in, two out."""
     # Functions of jax.lax, in a jitted function: a program has dozens of hashes, and tracing each anew, by operators of
     # arrays, took as long as tracing all the rest.
@@ -156,12 +78,12 @@ def _counters(shape):
 
 def _split(key, shape):
     shape = tuple(shape)
-    return _computed_once(key, lambda: jnp.stack(_threefry2x32(key, *_counters(shape)), axis=-1))
+    return _computed_once(key, lambda: jnp.stack(threefry2x32(key, *_counters(shape)), axis=-1))
 
 
 def _fold_in(key, data):
     seed = jex_random.threefry_prng_impl.seed(jnp.asarray(data, jnp.uint32))
-    return _computed_once(key, lambda: jnp.stack(_threefry2x32(key, seed[0], seed[1])))
+    return _computed_once(key, lambda: jnp.stack(threefry2x32(key, seed[0], seed[1])))
 
 
 def _random_bits(key, bit_width, shape):
@@ -170,7 +92,7 @@ def _random_bits(key, bit_width, shape):
     shape = tuple(shape)
     # Counters of a part of a batch begin at the device's number: before the branch, XLA takes that out of the loop.
     counters = _counters(shape)
-    words = _computed_once(key, lambda: jnp.bitwise_xor(*_threefry2x32(key, *counters)))
+    words = _computed_once(key, lambda: jnp.bitwise_xor(*threefry2x32(key, *counters)))
     return words if bit_width == 32 else words.astype(jnp.uint8 if bit_width == 8 else jnp.uint16)
 
 
@@ -185,7 +107,7 @@ def _fast_bits(key, bit_width, shape):
 def _row(key, shape):
     """The first word of the block of each place; u32[n], or u32[] of place 0."""
     places = _places(shape)
-    return _computed_once(key, lambda: _threefry2x32(key, *places, _FAST_ROUNDS)[0])
+    return _computed_once(key, lambda: threefry2x32(key, *places, _FAST_ROUNDS)[0])
 
 
 def _rows_in_pairs(key, shape):
@@ -196,7 +118,7 @@ def _rows_in_pairs(key, shape):
         row = jax.lax.broadcasted_iota(jnp.uint32, shape, 0)
 
         def own_word():
-            even, odd = _threefry2x32(key, row >> 1, jnp.zeros(shape, jnp.uint32), _FAST_ROUNDS)
+            even, odd = threefry2x32(key, row >> 1, jnp.zeros(shape, jnp.uint32), _FAST_ROUNDS)
             return jnp.where(row % 2 == 0, even, odd)
 
         return _computed_once(key, own_word)
@@ -205,7 +127,7 @@ def _rows_in_pairs(key, shape):
 
     # Two arrays would be two loops, each with the whole hash; a complex number is one.
     def both_words():
-        even, odd = _threefry2x32(key, *places, _FAST_ROUNDS)
+        even, odd = threefry2x32(key, *places, _FAST_ROUNDS)
         return jax.lax.complex(*(jax.lax.bitcast_convert_type(word, jnp.float32) for word in (even, odd)))
 
     both = _computed_once(key, both_words)

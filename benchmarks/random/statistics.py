@@ -1,4 +1,4 @@
-"""Statistics of `benchmarks.quality`: published tests of a sequence of 32-bit words.
+"""Statistics of `benchmarks.random.quality`: published tests of a sequence of 32-bit words.
 
 Each test counts something in a chunk of the sequence, sums the counts over chunks, and says how likely such a sum is
 for independent uniform words.

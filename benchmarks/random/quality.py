@@ -1,8 +1,8 @@
 """How good the numbers of `jaxenvs.random.fast` are: published statistical tests of more than 1e9 draws.
 
-    python -m benchmarks.quality                     # all; about five minutes on two cores
-    python -m benchmarks.quality --only "pairs, top" # some tests; their rows are replaced in the file
-    python -m benchmarks.quality --draws 1e6         # fewer words for each test and sequence
+    python -m benchmarks.random.quality                     # all; about five minutes on two cores
+    python -m benchmarks.random.quality --only "pairs, top" # some tests; their rows are replaced in the file
+    python -m benchmarks.random.quality --draws 1e6         # fewer words for each test and sequence
 
 Words are drawn as environments draw them: keys as `rollout` and `VectorEnv.step` make them, arrays in the shapes that
 environments ask for, several sizes of batch; `SEQUENCES` says in which orders they are tested. Beside `fast` stand
@@ -26,8 +26,8 @@ import numpy as np
 import scipy.stats
 
 from benchmarks.common import RESULTS, commit, save
-from benchmarks.quality_streams import CHUNK, GENERATORS, SEQUENCES, chunks, flips
-from benchmarks.quality_tests import TESTS, coins
+from benchmarks.random.statistics import TESTS, coins
+from benchmarks.random.streams import CHUNK, GENERATORS, SEQUENCES, chunks, flips
 
 THRESHOLD = 1e-4
 AVALANCHE = "avalanche"
