@@ -12,7 +12,14 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # Modules of one floor, from the ground up; a name stands for the file or for everything in the package.
 JAXENVS = [
-    {"jaxenvs.constants", "jaxenvs.devices", "jaxenvs.physics", "jaxenvs.random", "jaxenvs.render", "jaxenvs.trig"},
+    {
+        "jaxenvs.constants",
+        "jaxenvs.devices",
+        "jaxenvs.physics",
+        "jaxenvs.random",
+        "jaxenvs.render",
+        "jaxenvs.physics.trig",
+    },
     {"jaxenvs.spaces"},
     {"jaxenvs.definition"},
     {"jaxenvs.core"},

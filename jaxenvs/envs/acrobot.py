@@ -10,8 +10,8 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
+from jaxenvs.physics.trig import sin_cos
 from jaxenvs.spaces import greatest
-from jaxenvs.trig import sin_cos
 
 NEGATIVE, NONE, POSITIVE = range(3)
 

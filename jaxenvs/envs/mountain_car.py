@@ -9,8 +9,8 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
+from jaxenvs.physics.trig import sin_cos
 from jaxenvs.spaces import greatest, least
-from jaxenvs.trig import sin_cos
 
 LEFT, COAST, RIGHT = range(3)
 

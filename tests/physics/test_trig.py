@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxenvs.trig import sin_cos
+from jaxenvs.physics.trig import sin_cos
 
 
 def both(x):
