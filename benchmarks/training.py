@@ -9,8 +9,8 @@ The first counts playing, advantages and 4 epochs x 4 minibatches; compilation i
 process of its own, and they take turns: ours as `python -m train` runs it, on one core, on one device with XLA's
 threads, and on a device a core; a product of matrices, as the limit; and CartPole by those who did it before, on one
 core and with XLA's threads. rejax and purejaxrl run with PYTHON, whose environment has rejax; FOLDER is a copy of
-purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a process of its own, and reads its learning
-curve and its last evaluation.
+purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a process of its own, and reads the end of its
+learning curve and its last evaluation.
 """
 
 import argparse
@@ -36,6 +36,7 @@ from train import ppo
 from train.floor.sharding import mesh_of
 from train.runs import run
 from train.runs.compiling import request_cpu_devices
+from train.runs.log import read_rows
 from train.runs.plan import KEYS, Plan
 
 UPDATES = 6
@@ -212,21 +213,20 @@ def learn(id, seed, cores, keep, keys):
         subprocess.run([sys.executable, "-m", "train", *command], check=True, stdout=subprocess.DEVNULL, preexec_fn=pin)
         seconds = time.perf_counter() - began
         evaluation = json.loads((out / "evaluation.json").read_text())
-        curve = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        last = read_rows(out / "metrics.jsonl")[-1]
         share = reached(out)
     row = {
         "id": id,
         "seed": seed,
         "seconds": round(seconds, 1),
         "cores": len(cores),
-        "steps": curve[-1]["steps"],
-        "curve_last": curve[-1]["eval_mean"],
+        "steps": last["steps"],
+        "curve_last": last["eval_mean"],
         **{name: evaluation[name] for name in ("mean", "standard_error", "episodes")},
         **share,
         "commit": commit(),
-        "curve": [[point["steps"], round(point["eval_mean"], 4)] for point in curve],
     }
-    print({name: value for name, value in row.items() if name != "curve"}, flush=True)
+    print(row, flush=True)
     return row
 
 
