@@ -15,6 +15,7 @@ JAXENVS = [
     {
         "jaxenvs.constants",
         "jaxenvs.devices",
+        "jaxenvs.ids",
         "jaxenvs.physics",
         "jaxenvs.random",
         "jaxenvs.render",
@@ -30,6 +31,7 @@ JAXENVS = [
     {"jaxenvs.check", "jaxenvs.loading"},
     {"jaxenvs.registry"},
     {"jaxenvs.bridges", "jaxenvs.experimental", "jaxenvs.fused"},
+    {"jaxenvs.public"},
     {"jaxenvs"},
     {"jaxenvs.starter"},
     {"jaxenvs.__main__"},
@@ -177,8 +179,23 @@ def test_no_file_imports_tests_or_benchmarks(module):
     assert not {name.split(".")[0] for name in imports(module)} & {"tests", "benchmarks", "reference"}
 
 
-def test_importing_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
-    code = "import jaxenvs, sys; print([m for m in sys.argv[1:] if m in sys.modules])"
+def loaded_by(code, *modules):
+    """Which of some modules are loaded after a piece of code."""
+    code = f"import sys; {code}; print(*[m for m in sys.argv[1:] if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code, *modules], capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.split()
+
+
+def test_importing_jaxenvs_loads_no_jax_before_a_name_is_used():
+    assert loaded_by("import jaxenvs", "jax", "gymnasium") == ["gymnasium"]
+    assert loaded_by("import jaxenvs; jaxenvs.make", "jax") == ["jax"]
+
+
+def test_loading_a_file_imports_no_file_of_check():
+    assert loaded_by("import jaxenvs.loading", "jaxenvs.check", "jaxenvs.explain") == ["jaxenvs.explain"]
+
+
+def test_using_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
     heavy = [
         "PIL",
         "matplotlib",
@@ -189,7 +206,9 @@ def test_importing_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
         "tensorboardX",
         "imageio_ffmpeg",
         "gymnax",
+        "flax",
+        "chex",
         "train",
+        "jaxenvs.train",
     ]
-    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
+    assert loaded_by("import jaxenvs; jaxenvs.make", *heavy) == []

@@ -1,4 +1,4 @@
-"""The project as pip installs it: a wheel with the trainers in it, used from a folder that has a train.py of its own."""
+"""The project as pip installs it: a wheel with the trainers in it, used from a folder with a train.py of its own."""
 
 import json
 import os
