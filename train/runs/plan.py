@@ -79,7 +79,7 @@ def claim(folder):
     if taken:
         raise RunError(
             f"{folder} holds a run already, which is left as it is: choose another --out, or "
-            f"`python -m train resume {folder}`"
+            f"`python -m jaxenvs resume {folder}`"
         )
 
 
