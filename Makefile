@@ -102,8 +102,10 @@ venv:  ## make .venv, or bring it up to date
 		touch $(VENV)/jax-$(JAX); \
 	fi
 
-# "fewest" keeps the first lock to one version of each package, one that Python 3.11 can run.
-lock: venv  ## renew the hashed locks from pyproject.toml
+# "fewest" keeps the first lock to one version of each package, one that Python 3.11 can run. lock uses the .venv
+# that is there: after a change of the build backend, pyproject.toml can only be installed with the new lock.
+lock:  ## renew the hashed locks from pyproject.toml
+	@test -x $(PY) || $(MAKE) venv
 	$(PY) -m uv pip compile $(LOCK_OPTIONS) --python-version 3.11 --fork-strategy fewest \
 		--output-file requirements/py311.lock pyproject.toml
 	$(PY) -m uv pip compile $(LOCK_OPTIONS) --python-version 3.12 \

@@ -14,7 +14,7 @@ import numpy as np
 import jaxenvs
 from benchmarks.common import save
 from jaxenvs.envs.heartpole_v1 import BEER, CANNABIS, COFFEE, EXERCISE, MEDITATION, NAP, NOTHING, SLEEP, WATER
-from train.evaluate import evaluate
+from train.floor.evaluate import evaluate
 
 EPISODES = 16384
 

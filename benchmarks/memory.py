@@ -15,8 +15,8 @@ The subjects:
 - "rollout, nothing kept": `jaxenvs.rollout(..., collect=lambda *_: None)`; it must not grow with its length but
   for the index that the scan counts by, 4 bytes a step.
 - "rollout, everything kept": the default of `collect`, beside it.
-- "ppo", of the first id: updates in a loop on the device as `train/run.py` makes them, the metrics added up; the
-  length is their number. It must not grow with that either.
+- "ppo", of the first id: updates in a loop on the device as `train/runs/programs.py` makes them, the metrics added up;
+  the length is their number. It must not grow with that either.
 
 Rows go into `results/memory.json`, in place of those of the same subject, id, number of environments and length.
 """
@@ -165,7 +165,7 @@ def rollout_run(point):
 
 
 def ppo_run(point):
-    """As `rollout_run`; the loop is that of `train/run.py`."""
+    """As `rollout_run`; the loop is that of `train/runs/programs.py`."""
     import jax
     import jax.numpy as jnp
 

@@ -34,8 +34,9 @@ import jaxenvs
 from benchmarks.common import Repeated, ask_for_devices, compiled, in_turn, save_into, spread, usable
 from benchmarks.stepping import our_stepper
 from train import ppo
-from train.devices import compiled as compiled_with
-from train.devices import mesh_of, run_often
+from train.floor.sharding import mesh_of
+from train.runs.compiling import compiled as compiled_with
+from train.runs.compiling import run_often
 
 KEY = ("subject", "id", "num_envs", "devices", "members", "varied")
 SUBJECTS = ("stepping", "ppo", "population")

@@ -9,8 +9,8 @@ The first counts playing, advantages and 4 epochs x 4 minibatches; compilation i
 process of its own, and they take turns: ours as `python -m train` runs it, on one core, on one device with XLA's
 threads, and on a device a core; a product of matrices, as the limit; and CartPole by those who did it before, on one
 core and with XLA's threads. rejax and purejaxrl run with PYTHON, whose environment has rejax; FOLDER is a copy of
-purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a process of its own, and reads its learning
-curve and its last evaluation.
+purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a process of its own, and reads the end of its
+learning curve and its last evaluation.
 """
 
 import argparse
@@ -32,7 +32,12 @@ import jaxenvs
 from benchmarks.common import RESULTS, commit, save, spread
 from benchmarks.peers.serving import serve
 from jaxenvs.devices import num_cores
-from train import devices, ppo, run
+from train import ppo
+from train.floor.sharding import mesh_of
+from train.runs import run
+from train.runs.compiling import request_cpu_devices
+from train.runs.log import read_rows
+from train.runs.plan import KEYS, Plan
 
 UPDATES = 6
 SHAPE = {"num_envs": 256, "num_steps": 128, "epochs": 4, "minibatches": 4, "hidden": (64, 64)}
@@ -53,7 +58,7 @@ def main():
     parser.add_argument("--learn", action="store_true", help="whole runs of the presets in place of steps/s")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the whole runs")
     parser.add_argument("--jobs", type=int, default=1, help="whole runs at a time")
-    parser.add_argument("--keys", choices=list(run.KEYS), default="ordinary", help="random numbers of the whole runs")
+    parser.add_argument("--keys", choices=list(KEYS), default="ordinary", help="random numbers of the whole runs")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the runs, for benchmarks.transfer")
     parser.add_argument("--name", default="training", help="of the file in benchmarks/results/")
     options = parser.parse_args()
@@ -145,17 +150,17 @@ def in_turns(id, subjects, runs):
 
 def serve_ours(id, count):
     """Ours as a subject: UPDATES updates by the programs of `python -m train`, or as many flops of a matrix product."""
-    from train.programs import Programs
+    from train.runs.programs import Programs
 
     if id == "matmul":
         return serve_matmul()
-    devices.claim(count)
-    plan = run.Plan(
+    request_cpu_devices(count)
+    plan = Plan(
         algorithm="ppo", env=id, constants={}, training={}, curve_as_trained=False, config=ppo.Config(**SHAPE),
         total_steps=40 * UPDATES * 32768, seed=0,
     )  # fmt: skip
     began = time.perf_counter()
-    programs = Programs(plan, devices.mesh_of(count))
+    programs = Programs(plan, mesh_of(count))
     programs.wait()
     compiled = time.perf_counter() - began
     state = programs.placed(programs.begin())
@@ -208,21 +213,20 @@ def learn(id, seed, cores, keep, keys):
         subprocess.run([sys.executable, "-m", "train", *command], check=True, stdout=subprocess.DEVNULL, preexec_fn=pin)
         seconds = time.perf_counter() - began
         evaluation = json.loads((out / "evaluation.json").read_text())
-        curve = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        last = read_rows(out / "metrics.jsonl")[-1]
         share = reached(out)
     row = {
         "id": id,
         "seed": seed,
         "seconds": round(seconds, 1),
         "cores": len(cores),
-        "steps": curve[-1]["steps"],
-        "curve_last": curve[-1]["eval_mean"],
+        "steps": last["steps"],
+        "curve_last": last["eval_mean"],
         **{name: evaluation[name] for name in ("mean", "standard_error", "episodes")},
         **share,
         "commit": commit(),
-        "curve": [[point["steps"], round(point["eval_mean"], 4)] for point in curve],
     }
-    print({name: value for name, value in row.items() if name != "curve"}, flush=True)
+    print(row, flush=True)
     return row
 
 

@@ -16,8 +16,9 @@ import jax
 import numpy as np
 
 from benchmarks.common import save
-from train import run
 from train.presets import ALGORITHMS
+from train.runs import run
+from train.runs.plan import read_plan
 
 TOGETHER = 50
 
@@ -27,9 +28,7 @@ def main():
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--episodes", type=int, default=1000)
     options = parser.parse_args()
-    rows = [
-        compare(folder, options.episodes) for folder in options.runs if run.read_plan(folder).env in gymnasium.registry
-    ]
+    rows = [compare(folder, options.episodes) for folder in options.runs if read_plan(folder).env in gymnasium.registry]
     save("transfer", rows)
 
 

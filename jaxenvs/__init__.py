@@ -5,60 +5,42 @@ envs = jaxenvs.make_vec("HeartPole-v0", num_envs=65_536)        a batch, with ti
 jaxenvs.rollout(envs, policy, key, state, obs, num_steps)       a policy in a batch, scanned on the device
 """
 
-from jaxenvs import random, spaces
-from jaxenvs.check import check_env
-from jaxenvs.constants import constant, static
-from jaxenvs.core import Environment, Step
-from jaxenvs.devices import over_devices, tune_cpu
-from jaxenvs.envs.acrobot import Acrobot
-from jaxenvs.envs.cartpole import CartPole
-from jaxenvs.envs.five_choices import FiveChoices
-from jaxenvs.envs.heartpole import HeartPole
-from jaxenvs.envs.heartpole_v1 import HeartPoleV1
-from jaxenvs.envs.mountain_car import MountainCar
-from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
-from jaxenvs.envs.pendulum import Pendulum
-from jaxenvs.envs.point_intercept import PointIntercept, PointInterceptContinuous
-from jaxenvs.envs.rocket_landing import RocketLanding
-from jaxenvs.envs.simple_rocket import SimpleRocket
-from jaxenvs.fused import Sums, fused_rollout
-from jaxenvs.registry import make, make_vec, register, registry
-from jaxenvs.rollout import Transitions, rollout
-from jaxenvs.vector import VectorEnv, VectorState, VectorStep
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING
+
+from jaxenvs.ids import register_all
+
+if TYPE_CHECKING:
+    from jaxenvs.public import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Acrobot",
-    "CartPole",
-    "Environment",
-    "FiveChoices",
-    "HeartPole",
-    "HeartPoleV1",
-    "MountainCar",
-    "MountainCarContinuous",
-    "Pendulum",
-    "PointIntercept",
-    "PointInterceptContinuous",
-    "RocketLanding",
-    "SimpleRocket",
-    "Step",
-    "Sums",
-    "Transitions",
-    "VectorEnv",
-    "VectorState",
-    "VectorStep",
-    "check_env",
-    "constant",
-    "fused_rollout",
-    "make",
-    "make_vec",
-    "over_devices",
-    "random",
-    "register",
-    "registry",
-    "rollout",
-    "spaces",
-    "static",
-    "tune_cpu",
-]
+
+class _Package(types.ModuleType):
+    """Loads JAX, and every public name, when the first of them is used: `jaxenvs --help` needs none of it."""
+
+    def __getattr__(self, name):
+        if name in ("random", "spaces"):
+            return importlib.import_module(f"jaxenvs.{name}")
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        public = importlib.import_module("jaxenvs.public")
+        vars(self).update({known: getattr(public, known) for known in ("__all__", *public.__all__)})
+        try:
+            return vars(self)[name]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+
+    def __setattr__(self, name, value):
+        # The import system makes every submodule an attribute; these two are a dict and a function.
+        if name not in ("registry", "rollout") or not isinstance(value, types.ModuleType):
+            super().__setattr__(name, value)
+
+    def __dir__(self):
+        return sorted({*vars(self), *importlib.import_module("jaxenvs.public").__all__})
+
+
+sys.modules[__name__].__class__ = _Package
+register_all()

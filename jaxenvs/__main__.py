@@ -1,7 +1,10 @@
-"""The command line: `python -m jaxenvs new | check | list`."""
+"""The command line: `jaxenvs new | check | list | show | train | evaluate | resume`, or `python -m jaxenvs`."""
 
 import argparse
+import importlib
+import importlib.util
 import keyword
+import os
 import re
 import sys
 from importlib import resources
@@ -11,24 +14,50 @@ from pathlib import Path
 _TAKEN_CLASSES = {"State", "NamedTuple"}
 _TAKEN_FILES = {*sys.stdlib_module_names, "gymnasium", "jax", "jaxenvs", "jaxlib", "numpy", "train"}
 
+#: The commands that the trainers' own command line carries out.
+TRAINING = {
+    "train": "train an agent: jaxenvs train ppo --env ID",
+    "evaluate": "evaluate a run's policy, as JSON",
+    "resume": "go on with a run from its last checkpoint",
+}
+#: What the trainers import, which the extra `train` installs.
+TRAINERS_NEED = ("chex", "flax", "imageio_ffmpeg", "matplotlib", "optax", "PIL", "tensorboardX", "tqdm")
+_INSTALL = 'pip install "jaxenvs[train]"'
+
 
 class CommandError(Exception):
     """A command that cannot be carried out; the message is one line for a person."""
 
 
 def main(arguments=None):
-    """Runs a command; returns the exit status: 0 done, 1 refused or something to mend."""
-    options = _parser().parse_args(arguments)
-    from jaxenvs.entries import EntryError
+    """Runs a command; returns the exit status: 0 done, 1 refused or something to mend, 130 stopped by Ctrl-C.
 
+    Args:
+        arguments: those of the process by default; compiled programs are then kept between runs.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return options.command(options)
-    except (CommandError, EntryError) as error:
+        if given and given[0] in TRAINING:
+            return _train(given, cached=arguments is None)
+        return _run(_parser().parse_args(given))
+    except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # The reader, such as `head`, has read enough; Python flushes its output once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
+
+
+def _run(options):
+    from jaxenvs.loading import LoadError
+
+    try:
+        return options.command(options)
+    except LoadError as error:
+        raise CommandError(str(error)) from error
 
 
 def _new(options):
@@ -50,13 +79,13 @@ def _new(options):
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
     print(f"{path} holds the environment {name}. Next:\n")
-    print(f"  python -m jaxenvs check {path}:{name}\n  python -m train ppo --env {path}:{name}")
+    print(f"  python -m jaxenvs check {path}:{name}\n  python -m jaxenvs train ppo --env {path}:{name}")
     return 0
 
 
 def _check(options):
     import jaxenvs
-    from jaxenvs.entries import is_entry, load
+    from jaxenvs.loading import is_entry, load
     from jaxenvs.registry import spec
 
     if is_entry(options.env):
@@ -93,49 +122,127 @@ def _table(report):
 def _list(options):
     import jaxenvs
     from jaxenvs.registry import time_limit
+    from jaxenvs.show import aligned, space_text
 
     rows = [("id", "observation", "action", "steps")]
     for id in sorted(jaxenvs.registry):
         env, limit = jaxenvs.make(id), time_limit(id)
         steps = "no limit" if limit is None else str(limit)
-        rows.append((id, _space(env.observation_space), _space(env.action_space), steps))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        rows.append((id, space_text(env.observation_space), space_text(env.action_space), steps))
+    print("\n".join(aligned(rows, indent="")))
     return 0
 
 
-def _space(space):
-    """A space in a few characters: "Discrete(4)", "Box(2)", "Box(1) in [-2, 2]"."""
-    import gymnasium
-    import numpy as np
+def _show(options):
+    from jaxenvs.show import show
 
-    if isinstance(space, gymnasium.spaces.Dict):
-        return "{" + ", ".join(f"{name}: {_space(part)}" for name, part in space.spaces.items()) + "}"
-    if isinstance(space, gymnasium.spaces.Tuple):
-        return "(" + ", ".join(map(_space, space.spaces)) + ")"
-    if not isinstance(space, gymnasium.spaces.Box):
-        return str(space)
-    low, high = np.unique(space.low), np.unique(space.high)
-    shown = f"Box({', '.join(map(str, space.shape))})" + ("" if space.dtype == np.float32 else f" {space.dtype}")
-    one_range = low.size == high.size == 1 and np.isfinite([low[0], high[0]]).all()
-    return f"{shown} in [{low[0]:g}, {high[0]:g}]" if one_range else shown
+    try:
+        print(show(options.env))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    print(f"\n{_presets(options.env)}")
+    return 0
+
+
+def _presets(id):
+    """What the trainers use for an environment, as text."""
+    missing = _missing()
+    if missing:
+        return f"presets: not known without {_listed(missing)}: {_INSTALL}"
+    presets = importlib.import_module(f"{_trainers()}.presets")
+    lines = []
+    for algorithm in presets.ALGORITHMS:
+        preset = presets.preset(algorithm, id)
+        known = "" if (algorithm, id) in presets.PRESETS else " (the defaults: there is no preset)"
+        lines.append(f"  {algorithm}: {preset.total_steps:,} steps{known}")
+        for title, values in (("hyperparameters", preset.config), ("constants while training", preset.training)):
+            if values:
+                lines.append(f"    {title}: {', '.join(f'{name}={value}' for name, value in values.items())}")
+    return "\n".join(["presets:", *lines])
+
+
+def _train(arguments, *, cached):
+    """Runs a command of the trainers' own command line, which reads its arguments itself."""
+    missing = _missing()
+    if missing:
+        raise CommandError(f"training needs {_listed(missing)}: {_INSTALL}")
+    trainers = _trainers()
+    if cached:
+        importlib.import_module(f"{trainers}.runs.compiling").use_compilation_cache()
+    command, rest = arguments[0], arguments[1:]
+    main = importlib.import_module(f"{trainers}.__main__").main
+    return main(rest, "jaxenvs train") if command == "train" else main(arguments, "jaxenvs")
+
+
+def _missing():
+    return [name for name in TRAINERS_NEED if importlib.util.find_spec(name) is None]
+
+
+def _listed(names):
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _trainers():
+    """The name of the trainers' package: `jaxenvs.train`, or `train` where this process has loaded it as that.
+
+    Under two names it would be loaded twice.
+    """
+    folder = Path(__file__).resolve().parents[1] / "train"
+    source = folder / "__init__.py"
+    loaded = getattr(sys.modules.get("train"), "__file__", None)
+    if loaded is not None and Path(loaded).resolve() == source:
+        return "train"
+    name = "jaxenvs.train"
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
+        # A checkout that is not installed.
+        found = importlib.util.spec_from_file_location(name, source, submodule_search_locations=[str(folder)])
+        assert found is not None and found.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(found)
+        found.loader.exec_module(sys.modules[name])
+    return name
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m jaxenvs", description="Write, check and list environments.")
+    parser = _command(None, argparse.ArgumentParser, "Write, check, show and list environments; train agents in them.",
+                      "jaxenvs show HeartPole-v0", "jaxenvs train ppo --env HeartPole-v0", prog="jaxenvs")  # fmt: skip
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    new = commands.add_parser("new", help="write a file with an environment to start from")
+    new = _command(
+        "new", commands.add_parser, "write a file with an environment to start from",
+        "jaxenvs new my_env.py", "jaxenvs new bath_tub.py --continuous --name BathTub",
+    )  # fmt: skip
     new.set_defaults(command=_new)
     new.add_argument("path", type=Path, metavar="FILE", help="the file, such as my_env.py; it must not exist")
     new.add_argument("--continuous", action="store_true", help="actions that are numbers, in place of a few choices")
     new.add_argument("--name", help="the class's name (default: from the file's, MyEnv for my_env.py)")
-    check = commands.add_parser("check", help="say what holds of an environment's contract, and what to mend")
+    check = _command(
+        "check", commands.add_parser, "say what holds of an environment's contract, and what to mend",
+        "jaxenvs check my_env.py:MyEnv", "jaxenvs check CartPole-v1",
+    )  # fmt: skip
     check.set_defaults(command=_check)
     check.add_argument("env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id")
-    listing = commands.add_parser("list", help="list the registered environments, their spaces and time limits")
+    listing = _command(
+        "list", commands.add_parser, "list the registered environments, their spaces and time limits",
+        "jaxenvs list", "jaxenvs list | grep Box",
+    )  # fmt: skip
     listing.set_defaults(command=_list)
+    showing = _command(
+        "show", commands.add_parser, "show an environment's spaces, constants, time limit and presets",
+        "jaxenvs show HeartPole-v0", "jaxenvs show my_env.py:MyEnv",
+    )  # fmt: skip
+    showing.set_defaults(command=_show)
+    showing.add_argument("env", metavar="ID", help="a registered id, my_env.py:MyEnv or package.module:MyEnv")
+    for name, text in TRAINING.items():
+        commands.add_parser(name, help=text, add_help=False)
     return parser
+
+
+def _command(name, make, text, *examples, **options):
+    """A parser whose help ends with examples."""
+    named = {} if name is None else {"name": name, "help": text}
+    description = text[:1].upper() + text[1:].removesuffix(".") + "."
+    epilog = "examples:\n" + "\n".join(f"  {example}" for example in examples)
+    formatter = argparse.RawDescriptionHelpFormatter
+    return make(**named, description=description, epilog=epilog, formatter_class=formatter, **options)
 
 
 if __name__ == "__main__":

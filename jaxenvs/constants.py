@@ -173,19 +173,3 @@ def describe(limits):
     words = {"low": "at least", "above": "above", "high": "at most", "below": "below"}
     parts = [f"{words[name]} {limits[name]}" for name in words if limits.get(name) is not None]
     return " and ".join(parts) or "a finite number"
-
-
-def greatest(value):
-    """The greatest value of a constant over a batch of environments; infinity where it is traced.
-
-    For the bounds of an observation space, which hold every member of a batch.
-
-    >>> greatest(2.4), greatest(np.array([1.0, 3.0]))
-    (2.4, 3.0)
-    """
-    return math.inf if isinstance(value, Tracer) else float(np.max(value))
-
-
-def least(value):
-    """As `greatest`, the least value; minus infinity where it is traced."""
-    return -math.inf if isinstance(value, Tracer) else float(np.min(value))

@@ -1,16 +1,11 @@
 """`Environment`, the contract that every environment keeps, and `Step`, what a step returns."""
 
-import dataclasses
-import functools
 from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import jax
 import numpy as np
 
-from jaxenvs import spaces
-from jaxenvs.constants import checked, is_static
-from jaxenvs.definition import check_definition
-from jaxenvs.random import as_key, fusable
+from jaxenvs.definition import METHODS, define, init_fields
 
 
 class Step(NamedTuple):
@@ -62,12 +57,7 @@ class Environment:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        check_definition(cls, Environment, _METHODS)
-        dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
-        cls.__init__ = _init
-        for name in _METHODS.keys() & vars(cls).keys():
-            setattr(cls, name, _METHODS[name](vars(cls)[name]))
-        _register_pytree(cls)
+        define(cls, Environment)
 
     @property
     def observation_space(self):
@@ -143,7 +133,7 @@ class Environment:
         return type(self)(**{**_values(self), **constants})
 
     def __repr__(self):
-        defaults = {field.name: field.default for field in _init_fields(type(self))}
+        defaults = {field.name: field.default for field in init_fields(type(self))}
         changed = {name: value for name, value in _values(self).items() if not _equal(value, defaults[name])}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
@@ -165,7 +155,7 @@ def has_split(env, method):
 
 
 def _values(env):
-    return {field.name: getattr(env, field.name) for field in _init_fields(type(env))}
+    return {field.name: getattr(env, field.name) for field in init_fields(type(env))}
 
 
 def _equal(left, right):
@@ -176,102 +166,5 @@ def _hashable(value):
     return tuple(np.ravel(value).tolist()) if isinstance(value, np.ndarray | jax.Array | float | int) else value
 
 
-@functools.cache
-def _init_fields(cls):
-    return tuple(field for field in dataclasses.fields(cls) if field.init)
-
-
-def _init(self, *unnamed, **given):
-    fields = _init_fields(type(self))
-    if unnamed:
-        example = f", such as {fields[0].name}={unnamed[0]!r}" if fields else ""
-        raise TypeError(f"{type(self).__name__} takes its constants by name{example}; got {unnamed[0]!r} without one")
-    defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
-    values = checked(type(self), {**defaults, **given})
-    for field in fields:
-        if field.name not in values:
-            raise TypeError(f"{type(self).__name__} needs a value for {field.name}: it has no default")
-        object.__setattr__(self, field.name, values[field.name])
-
-
-def _register_pytree(cls):
-    leaves = tuple(f.name for f in _init_fields(cls) if not is_static(f))
-    statics = tuple(f.name for f in _init_fields(cls) if is_static(f))
-
-    def flatten(env):
-        return tuple(getattr(env, name) for name in leaves), tuple(getattr(env, name) for name in statics)
-
-    def flatten_with_keys(env):
-        children, aux = flatten(env)
-        return tuple((jax.tree_util.GetAttrKey(name), child) for name, child in zip(leaves, children, strict=True)), aux
-
-    def unflatten(aux, children):
-        # Past `__init__`: the leaves may be tracers, axes or anything else that a transformation puts there.
-        env = object.__new__(cls)
-        env.__dict__.update(zip(leaves, children, strict=True))
-        env.__dict__.update(zip(statics, aux, strict=True))
-        return env
-
-    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-
-
-def _jit_reset(method):
-    @jax.jit
-    @functools.wraps(method)
-    def traced(self, key):
-        return method(self, fusable(key))
-
-    @functools.wraps(method)
-    def reset(self, key):
-        return traced(self, _seen_key(key))
-
-    reset.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
-    return reset
-
-
-def _seen_key(key):
-    """`key`; one that is no JAX array is looked at here, where an error can still name its value."""
-    return key if isinstance(key, jax.Array) else as_key(key)
-
-
-def _jit_step(method):
-    @jax.jit
-    @functools.wraps(method)
-    def traced(self, key, state, action):
-        action = spaces.as_element(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return method(self, fusable(key), state, action)
-
-    @functools.wraps(method)
-    def step(self, key, state, action):
-        if not isinstance(action, jax.Array):
-            spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return traced(self, _seen_key(key), state, action)
-
-    step.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
-    return step
-
-
-def _jit_draw(method):
-    @functools.partial(jax.jit, static_argnames="shape")
-    @functools.wraps(method)
-    def traced(self, key, shape=()):
-        return method(self, fusable(key), shape)
-
-    @functools.wraps(method)
-    def draw(self, key, shape=()):
-        return traced(self, _seen_key(key), shape)
-
-    draw.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
-    return draw
-
-
-_METHODS = {
-    "reset": _jit_reset,
-    "step": _jit_step,
-    "draw": _jit_draw,
-    "draw_start": _jit_draw,
-    "start": jax.jit,
-    "transition": jax.jit,
-}
 for _name in ("reset", "step"):
-    setattr(Environment, _name, _METHODS[_name](vars(Environment)[_name]))
+    setattr(Environment, _name, METHODS[_name](vars(Environment)[_name]))

@@ -1,18 +1,38 @@
-"""Mistakes in how an environment's class is written, told where it is written."""
+"""What makes a class an environment: a frozen dataclass, a pytree, and jitted methods; and mistakes in the class."""
 
 import dataclasses
+import functools
 import inspect
+
+import jax
+
+from jaxenvs import spaces
+from jaxenvs.constants import checked, is_static
+from jaxenvs.random import as_key, fusable
 
 _DEFAULTS = "a default is a number or a tuple of numbers"
 
 
-def check_definition(cls, base, methods):
+def define(cls, base):
+    """Makes a new subclass of `base`, which is `Environment`, the frozen dataclass pytree that an environment is.
+
+    Raises:
+        TypeError: as `check_definition`.
+    """
+    check_definition(cls, base)
+    dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
+    cls.__init__ = _init
+    for name in METHODS.keys() & vars(cls).keys():
+        setattr(cls, name, METHODS[name](vars(cls)[name]))
+    _register_pytree(cls)
+
+
+def check_definition(cls, base):
     """Refuses what would silently not do what it says.
 
     Args:
         cls: a new subclass of `base`, not yet a dataclass.
         base: `Environment`.
-        methods: the names of the methods that are jitted.
     Raises:
         TypeError: naming the class, the field or method, and what to write in place of it.
     """
@@ -32,7 +52,7 @@ def check_definition(cls, base, methods):
             default = value.default
             kind = type(default).__name__ if isinstance(default, bool | int | float | tuple) else "float"
             raise TypeError(f"{owner}: {name} needs its type: write {name}: {kind} = ...")
-        if name in methods:
+        if name in METHODS:
             _check_method(owner, name, value, base)
 
 
@@ -70,3 +90,103 @@ def _check_method(owner, name, value, base):
 
 def _shown(value):
     return f"{' '.join(repr(value).split()):.60}"
+
+
+@functools.cache
+def init_fields(cls):
+    return tuple(field for field in dataclasses.fields(cls) if field.init)
+
+
+def _init(self, *unnamed, **given):
+    fields = init_fields(type(self))
+    if unnamed:
+        example = f", such as {fields[0].name}={unnamed[0]!r}" if fields else ""
+        raise TypeError(f"{type(self).__name__} takes its constants by name{example}; got {unnamed[0]!r} without one")
+    defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    values = checked(type(self), {**defaults, **given})
+    for field in fields:
+        if field.name not in values:
+            raise TypeError(f"{type(self).__name__} needs a value for {field.name}: it has no default")
+        object.__setattr__(self, field.name, values[field.name])
+
+
+def _register_pytree(cls):
+    leaves = tuple(f.name for f in init_fields(cls) if not is_static(f))
+    statics = tuple(f.name for f in init_fields(cls) if is_static(f))
+
+    def flatten(env):
+        return tuple(getattr(env, name) for name in leaves), tuple(getattr(env, name) for name in statics)
+
+    def flatten_with_keys(env):
+        children, aux = flatten(env)
+        return tuple((jax.tree_util.GetAttrKey(name), child) for name, child in zip(leaves, children, strict=True)), aux
+
+    def unflatten(aux, children):
+        # Past `__init__`: the leaves may be tracers, axes or anything else that a transformation puts there.
+        env = object.__new__(cls)
+        env.__dict__.update(zip(leaves, children, strict=True))
+        env.__dict__.update(zip(statics, aux, strict=True))
+        return env
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+
+
+def _jit_reset(method):
+    @jax.jit
+    @functools.wraps(method)
+    def traced(self, key):
+        return method(self, fusable(key))
+
+    @functools.wraps(method)
+    def reset(self, key):
+        return traced(self, _seen_key(key))
+
+    reset.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    return reset
+
+
+def _seen_key(key):
+    """`key`; one that is no JAX array is looked at here, where an error can still name its value."""
+    return key if isinstance(key, jax.Array) else as_key(key)
+
+
+def _jit_step(method):
+    @jax.jit
+    @functools.wraps(method)
+    def traced(self, key, state, action):
+        action = spaces.as_element(self.action_space, action, where=f"{type(self).__name__}.step: action")
+        return method(self, fusable(key), state, action)
+
+    @functools.wraps(method)
+    def step(self, key, state, action):
+        if not isinstance(action, jax.Array):
+            spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
+        return traced(self, _seen_key(key), state, action)
+
+    step.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    return step
+
+
+def _jit_draw(method):
+    @functools.partial(jax.jit, static_argnames="shape")
+    @functools.wraps(method)
+    def traced(self, key, shape=()):
+        return method(self, fusable(key), shape)
+
+    @functools.wraps(method)
+    def draw(self, key, shape=()):
+        return traced(self, _seen_key(key), shape)
+
+    draw.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    return draw
+
+
+#: What jits each method of an environment, by name.
+METHODS = {
+    "reset": _jit_reset,
+    "step": _jit_step,
+    "draw": _jit_draw,
+    "draw_start": _jit_draw,
+    "start": jax.jit,
+    "transition": jax.jit,
+}

@@ -5,21 +5,9 @@ import difflib
 import re
 from typing import Any
 
-import gymnasium
-
 from jaxenvs.core import Environment
-from jaxenvs.entries import is_entry, load
-from jaxenvs.envs.acrobot import Acrobot
-from jaxenvs.envs.cartpole import CartPole
-from jaxenvs.envs.five_choices import FiveChoices
-from jaxenvs.envs.heartpole import HeartPole
-from jaxenvs.envs.heartpole_v1 import HeartPoleV1
-from jaxenvs.envs.mountain_car import MountainCar
-from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
-from jaxenvs.envs.pendulum import Pendulum
-from jaxenvs.envs.point_intercept import PointIntercept, PointInterceptContinuous
-from jaxenvs.envs.rocket_landing import RocketLanding
-from jaxenvs.envs.simple_rocket import SimpleRocket
+from jaxenvs.ids import IDS, register_with_gymnasium
+from jaxenvs.loading import is_entry, load
 from jaxenvs.vector import VectorEnv, constant_axes
 
 _ID = re.compile(r"^(?:[\w-]+/)?[\w.-]+-v\d+$")
@@ -72,7 +60,11 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
     if id in registry and registry[id] != spec:
         raise ValueError(f"the id {id!r} is taken by {registry[id].entry_point!r}; choose another, or another version")
     registry[id] = spec
-    _register_with_gymnasium(id, spec)
+    # The limit of a class that is not imported yet is not known yet: then the entry point sets it.
+    if max_episode_steps is not _DEFAULT or not isinstance(entry_point, str):
+        register_with_gymnasium(id, time_limit(id))
+    else:
+        register_with_gymnasium(id, None, entry_point="make_with_time_limit")
 
 
 def make(id, **constants):
@@ -145,22 +137,6 @@ def time_limit(id):
     return found.load().max_episode_steps if found.max_episode_steps is _DEFAULT else found.max_episode_steps
 
 
-def _register_with_gymnasium(id, found):
-    """Makes `gymnasium.make("jaxenvs/Name-v0")` work; an id with a namespace of its own keeps it."""
-    name = id if "/" in id else f"jaxenvs/{id}"
-    if name in gymnasium.registry:
-        return
-    # The limit of a class that is not imported yet is not known yet: then the entry point sets it.
-    known = found.max_episode_steps is not _DEFAULT or not isinstance(found.entry_point, str)
-    gymnasium.register(
-        name,
-        entry_point="jaxenvs.bridges.gymnasium:" + ("GymnasiumEnv" if known else "make_with_time_limit"),
-        vector_entry_point="jaxenvs.bridges.gymnasium_vector:GymnasiumVectorEnv",
-        max_episode_steps=time_limit(id) if known else None,
-        kwargs={"env_id": id},
-    )
-
-
 def _whole(name, value):
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -173,18 +149,4 @@ def _is_environment(entry_point):
     return isinstance(entry_point, type) and issubclass(entry_point, Environment)
 
 
-register("Acrobot-v1", Acrobot)
-register("CartPole-v0", CartPole, max_episode_steps=200)
-register("CartPole-v1", CartPole)
-register("FiveChoices-v0", FiveChoices)
-register("HeartPole-v0", HeartPole)
-register("HeartPole-v1", HeartPoleV1)
-register("MountainCar-v0", MountainCar)
-register("MountainCarContinuous-v0", MountainCarContinuous)
-register("Pendulum-v1", Pendulum)
-register("PointIntercept-v0", PointIntercept)
-register("PointInterceptContinuous-v0", PointInterceptContinuous)
-register("PointInterceptContinuousRandom-v0", PointInterceptContinuous, random_target=True)
-register("PointInterceptRandom-v0", PointIntercept, random_target=True)
-register("RocketLanding-v0", RocketLanding)
-register("SimpleRocket-v0", SimpleRocket)
+registry.update({id: Spec(id, where, limit, constants) for id, (where, limit, constants) in IDS.items()})

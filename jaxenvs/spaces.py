@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
+from jax.core import Tracer
 
 from jaxenvs.random import fusable
 
@@ -169,6 +170,22 @@ def check_host_value(space, x, *, where):
             return
         case _:
             _check_host_array(space, x, where)
+
+
+def greatest(value):
+    """The greatest value of a constant over a batch of environments; infinity where it is traced.
+
+    For the bounds of an observation space, which hold every member of a batch.
+
+    >>> greatest(2.4), greatest(np.array([1.0, 3.0]))
+    (2.4, 3.0)
+    """
+    return math.inf if isinstance(value, Tracer) else float(np.max(value))
+
+
+def least(value):
+    """As `greatest`, the least value; minus infinity where it is traced."""
+    return -math.inf if isinstance(value, Tracer) else float(np.min(value))
 
 
 def _check_host_array(space, x, where):

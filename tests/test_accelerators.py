@@ -108,7 +108,7 @@ def test_the_contract_holds_there(env_id):
 
 
 def test_the_networks_products_are_float32():
-    from train.networks import init_mlp, mlp
+    from train.floor.networks import init_mlp, mlp
 
     key, obs_key = jax.random.split(jax.random.key(0))
     x = jax.random.normal(obs_key, (4096, 8))

@@ -22,10 +22,9 @@ import jaxenvs
 from jaxenvs import Environment, Step, check_env, constant, static
 from jaxenvs.check import _RULES as RULES
 from jaxenvs.check import ContractError, Finding, Report, Skipped, rules
+from jaxenvs.check.engine import examine
 from jaxenvs.check.keys import recorded, reused, watched
-from jaxenvs.check.members import variant
-from jaxenvs.check.probe import Probe
-from jaxenvs.check.rules import examine
+from jaxenvs.check.probe import Probe, variant
 
 
 class State(NamedTuple):

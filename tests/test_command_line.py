@@ -1,7 +1,10 @@
-"""`python -m jaxenvs new | check | list`."""
+"""`jaxenvs new | check | list | show`, and how it hands over to the trainers' command line."""
 
+import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import gymnasium
@@ -9,11 +12,14 @@ import jax
 import pytest
 
 import jaxenvs
-from jaxenvs.__main__ import main
+from jaxenvs.__main__ import TRAINERS_NEED, main
 from jaxenvs.check import _RULES as RULES
 from jaxenvs.check import rules
+from jaxenvs.check.engine import examine
 from jaxenvs.check.probe import Probe
-from jaxenvs.check.rules import examine
+from jaxenvs.ids import IDS
+from jaxenvs.show import show
+from train.__main__ import main as train_main
 
 ROOT = Path(__file__).parent.parent
 
@@ -127,3 +133,113 @@ def test_the_command_runs_from_the_shell(folder):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (folder / "my_env.py").is_file()
+
+
+def test_show_has_the_meaning_of_spaces_and_constants_the_limit_and_the_preset(capsys):
+    assert main(["show", "HeartPole-v0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("HeartPole-v0: Work, half-hour after half-hour")
+    found = [re.split(r" {2,}", line.strip()) for line in lines]
+    assert ["3", "time since slept, half-hours", "[0, inf)"] in found
+    assert ["2", "beer: less alertness, more hypertension, intoxication"] in found
+    assert [
+        "heart_attack_proclivity", "0.5", "at least 0.0 and at most 1.0",
+        "Probability of an attack per half-hour at unbounded hypertension.",
+    ] in found  # fmt: skip
+    assert [
+        "wake_alertness_high",
+        "1.3",
+        "a finite number",
+        "Alertness after sleep is uniform between these two.",
+    ] in found
+    assert ["time limit: 1000 steps"] in found
+    assert ["ppo: 6,000,000 steps"] in found
+    assert ["constants while training: expected_penalty=True"] in found
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_show_leaves_no_space_and_no_constant_of_ours_without_a_meaning(id):
+    observation, action, constants = (part.splitlines() for part in show(id).split("\n\n")[1:4])
+    assert observation[0].startswith("observation: ") and len(observation) > 1
+    assert action[0].startswith("action: ") and len(action) > 1
+    cells = [re.split(r" {2,}", line.strip()) for line in (*observation[1:], *action[1:], *constants[1:])]
+    assert [row for row in cells if len(row) < 2 or not row[-1]] == []
+    assert {len(row) for row in cells[-len(constants) + 1 :]} == {4}
+
+
+def test_show_has_the_constants_that_an_id_changes_and_its_own_limit():
+    assert re.search(r"random_target +True ", show("PointInterceptRandom-v0"))
+    assert "time limit: 200 steps" in show("CartPole-v0")
+
+
+def test_show_takes_an_environment_in_a_file(capsys):
+    main(["new", "my_env.py"])
+    capsys.readouterr()
+    assert main(["show", "my_env.py:MyEnv"]) == 0
+    assert "ppo: 1,000,000 steps (the defaults: there is no preset)" in capsys.readouterr().out
+    assert "nearest: HeartPole-v0" in refused(["show", "HartPole-v0"], capsys)
+
+
+HELP = [([], main), *(([name], main) for name in ("new", "check", "list", "show", "train", "evaluate", "resume"))]
+HELP += [(["train", "ppo"], main), *((names, train_main) for names in ([], ["ppo"], ["evaluate"], ["resume"]))]
+
+
+@pytest.mark.parametrize(("command", "run"), HELP, ids=lambda x: "-".join(x) if isinstance(x, list) else x.__module__)
+def test_the_help_of_every_command_ends_with_two_examples_of_it(command, run, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run([*command, "--help"])
+    printed = capsys.readouterr().out
+    program = "jaxenvs" if run is main else "python -m train"
+    examples = printed.split("\nexamples:\n")[1].splitlines()
+    assert ended.value.code == 0 and len(examples) == 2
+    assert all(line.startswith("  " + " ".join([program, *command])) for line in examples)
+
+
+def test_training_by_this_command_is_that_of_the_package_that_is_loaded(capsys):
+    assert main(["evaluate", "nowhere"]) == 1
+    assert "error: nowhere holds no run" in capsys.readouterr().err
+    assert "train.runs.run" in sys.modules and "jaxenvs.train" not in sys.modules
+
+
+def test_without_what_the_trainers_need_a_sentence_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr("jaxenvs.__main__.TRAINERS_NEED", ("jax", "no_such_module", "nor_this_one"))
+    needed = 'training needs no_such_module and nor_this_one: pip install "jaxenvs[train]"'
+    assert refused(["train", "ppo", "--env", "CartPole-v1"], capsys) == f"error: {needed}"
+    assert main(["show", "CartPole-v1"]) == 0
+    assert "presets: not known without no_such_module and nor_this_one" in capsys.readouterr().out
+
+
+def test_what_the_trainers_need_is_what_their_extra_installs():
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["train"]
+    modules = {"pillow": "PIL", "imageio-ffmpeg": "imageio_ffmpeg"}
+    names = {re.split("[>=]", line)[0] for line in extra}
+    assert {modules.get(name, name) for name in names} == set(TRAINERS_NEED)
+
+
+def loaded_after(command, *modules):
+    """Which of some modules a command has loaded, in a process of its own."""
+    code = f"import sys; from jaxenvs.__main__ import main\ntry: main({command})\nexcept SystemExit: pass\n"
+    code += f"print(*[m for m in {modules} if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stderr.split()
+
+
+def test_help_loads_no_jax_and_list_no_more_than_that():
+    assert loaded_after(["--help"], "jax", "gymnasium") == ["gymnasium"]
+    assert loaded_after(["list"], "jax", "flax", "chex", "optax", "matplotlib", "train", "jaxenvs.train") == ["jax"]
+
+
+@pytest.mark.parametrize("names", [("train", "jaxenvs.train"), ("jaxenvs.train", "train")])
+def test_the_trainers_are_loaded_under_one_name_only(names):
+    code = "; ".join(f"import {name}" for name in names)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert f"this process has the trainers as {names[0]} already" in done.stderr.splitlines()[-1]
+
+
+def test_a_checkout_that_is_not_installed_has_the_command_too(folder):
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    code = "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in str(f)]\n"
+    code += "from jaxenvs.__main__ import main; print(main(['evaluate', 'nowhere']), 'train' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=variables)
+    assert done.stdout == "1 False\n" and "error: nowhere holds no run" in done.stderr

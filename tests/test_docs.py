@@ -115,7 +115,9 @@ def run(command):
     if not command.startswith(("python -m jaxenvs ", "python -m train ")):
         return 0
     package, name, *rest = shlex.split(command, comments=True)[2:]
-    extra = SHORT.get(name, "").split() if package == "train" else []
+    if package == "jaxenvs" and name == "train":
+        package, name, *rest = "train", *rest
+    extra = SHORT.get(name, "").split()
     if (package, name) == ("jaxenvs", "new"):
         Path(rest[0]).unlink(missing_ok=True)
     return importlib.import_module(f"{package}.__main__").main([name, *rest, *extra])

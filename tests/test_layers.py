@@ -13,51 +13,38 @@ ROOT = pathlib.Path(__file__).parent.parent
 # Modules of one floor, from the ground up; a name stands for the file or for everything in the package.
 JAXENVS = [
     {
-        "jaxenvs.core",
-        "jaxenvs.spaces",
         "jaxenvs.constants",
-        "jaxenvs.definition",
-        "jaxenvs.random",
         "jaxenvs.devices",
-        "jaxenvs.trig",
+        "jaxenvs.ids",
+        "jaxenvs.physics",
+        "jaxenvs.random",
         "jaxenvs.render",
+        "jaxenvs.physics.trig",
     },
+    {"jaxenvs.spaces"},
+    {"jaxenvs.definition"},
+    {"jaxenvs.core"},
     {"jaxenvs.envs"},
-    {"jaxenvs.vector", "jaxenvs.rollout", "jaxenvs.fused", "jaxenvs.check", "jaxenvs.entries"},
+    {"jaxenvs.vector"},
+    {"jaxenvs.rollout"},
+    {"jaxenvs.explain"},
+    {"jaxenvs.check", "jaxenvs.loading"},
     {"jaxenvs.registry"},
-    {"jaxenvs.bridges"},
+    {"jaxenvs.bridges", "jaxenvs.experimental", "jaxenvs.fused", "jaxenvs.show"},
+    {"jaxenvs.public"},
     {"jaxenvs"},
     {"jaxenvs.starter"},
     {"jaxenvs.__main__"},
 ]
 TRAIN = [
-    {
-        "train.returns",
-        "train.replay",
-        "train.networks",
-        "train.distributions",
-        "train.evaluate",
-        "train.checkpoint",
-        "train.log",
-        "train.cache",
-        "train.devices",
-        "train.film",
-        "train.curve",
-    },
-    {"train.ppo", "train.dqn", "train.td3"},
-    {
-        "train.presets",
-        "train.programs",
-        "train.sweep",
-        "train.run",
-        "train.report",
-        "train.trial",
-        "train.__main__",
-        "train",
-    },
+    {"train.floor"},
+    {"train.algorithm"},
+    {"train.ppo", "train.dqn", "train.pqn", "train.td3", "train.sac"},
+    {"train.presets"},
+    {"train.runs"},
+    {"train.reports"},
+    {"train", "train.__main__"},
 ]
-# Floors whose files may read each other.
-OPEN_FLOORS = (JAXENVS[0], JAXENVS[2], TRAIN[0], TRAIN[2])
 
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -122,8 +109,22 @@ def test_a_file_imports_only_from_floors_below(module):
         if imported.split(".")[0] != module.split(".")[0]:
             continue
         other, other_height = entry(imported)
-        beside = other_height == height and (other == name or floors_of(module)[height] in OPEN_FLOORS)
-        assert other_height < height or beside, f"{module} (floor {height}) imports {imported} (floor {other_height})"
+        assert other_height < height or other == name, (
+            f"{module} (floor {height}) imports {imported} (floor {other_height})"
+        )
+
+
+def reached(module):
+    """Every file of this repository that is imported with a file."""
+    found, pending = set(), {module}
+    while pending:
+        found |= pending
+        pending = {name for one in pending for name in imports(one, at_module_level(one)) if name in FILES} - found
+    return found
+
+
+def test_loading_an_environment_from_a_file_needs_no_test_of_the_contract():
+    assert not {name for name in reached("jaxenvs.loading") if name.startswith("jaxenvs.check")}
 
 
 @pytest.mark.parametrize("module", [name for name in FILES if name.startswith("jaxenvs.envs.")])
@@ -158,6 +159,13 @@ def test_jaxenvs_never_imports_train(module):
     assert not {name for name in imports(module) if name.split(".")[0] == "train"}
 
 
+@pytest.mark.parametrize("module", [name for name in FILES if name.split(".")[0] == "train"])
+def test_train_imports_its_own_files_by_relative_imports(module):
+    """The folder is `train` in a checkout, and `jaxenvs.train` where the project is installed."""
+    absolute = [node for node in ast.walk(ast.parse(FILES[module].read_text())) if not getattr(node, "level", 0)]
+    assert not {name for name in imports(module, absolute) if name.split(".")[0] == "train"}
+
+
 @pytest.mark.parametrize(
     "module", [name for name in FILES if name.startswith("jaxenvs") and not name.startswith("jaxenvs.bridges.")]
 )
@@ -171,8 +179,23 @@ def test_no_file_imports_tests_or_benchmarks(module):
     assert not {name.split(".")[0] for name in imports(module)} & {"tests", "benchmarks", "reference"}
 
 
-def test_importing_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
-    code = "import jaxenvs, sys; print([m for m in sys.argv[1:] if m in sys.modules])"
+def loaded_by(code, *modules):
+    """Which of some modules are loaded after a piece of code."""
+    code = f"import sys; {code}; print(*[m for m in sys.argv[1:] if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code, *modules], capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.split()
+
+
+def test_importing_jaxenvs_loads_no_jax_before_a_name_is_used():
+    assert loaded_by("import jaxenvs", "jax", "gymnasium") == ["gymnasium"]
+    assert loaded_by("import jaxenvs; jaxenvs.make", "jax") == ["jax"]
+
+
+def test_loading_a_file_imports_no_file_of_check():
+    assert loaded_by("import jaxenvs.loading", "jaxenvs.check", "jaxenvs.explain") == ["jaxenvs.explain"]
+
+
+def test_using_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
     heavy = [
         "PIL",
         "matplotlib",
@@ -183,7 +206,9 @@ def test_importing_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
         "tensorboardX",
         "imageio_ffmpeg",
         "gymnax",
+        "flax",
+        "chex",
         "train",
+        "jaxenvs.train",
     ]
-    done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
+    assert loaded_by("import jaxenvs; jaxenvs.make", *heavy) == []

@@ -13,9 +13,9 @@ from reference.mistakes import DT, MISTAKES
 import jaxenvs
 from jaxenvs.__main__ import main
 from jaxenvs.check import _RULES as RULES
+from jaxenvs.check.engine import examine
 from jaxenvs.check.probe import Probe
-from jaxenvs.check.rules import examine
-from jaxenvs.entries import EntryError, load
+from jaxenvs.loading import LoadError, load
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_mistake_is_told_with_its_place_and_its_mend(name, my_env):
     mistake = MISTAKES[name]
     place = edit(my_env, mistake.edits)
     if mistake.rule == "class":
-        with pytest.raises(EntryError) as caught:
+        with pytest.raises(LoadError) as caught:
             load("my_env.py:MyEnv")
         told = str(caught.value)
         assert re.search(r"my_env\.py:\d+, in", told)

@@ -1,4 +1,4 @@
-"""`benchmarks.quality`: each statistic against its definition, and each test against words that are good, and bad."""
+"""`benchmarks.random.quality`: each statistic against its definition, each test against good words, and bad ones."""
 
 import collections
 import functools
@@ -14,10 +14,10 @@ import pytest
 import scipy.stats
 
 import jaxenvs
-from benchmarks import common, quality
-from benchmarks import quality_streams as streams
-from benchmarks import quality_tests as tests
-from benchmarks.quality_tests import TESTS
+from benchmarks import common
+from benchmarks.random import quality, streams
+from benchmarks.random import statistics as tests
+from benchmarks.random.statistics import TESTS
 
 # Adjacent seeds, where few rounds show most, and what environments draw within one step.
 SHORT = ["(4, n), along adjacent seeds", "(4, n), along 16384 environments"]

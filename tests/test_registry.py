@@ -3,6 +3,8 @@
 # Spaces may be plain class attributes, and what is no environment is given on purpose.
 # pyright: reportArgumentType=false, reportAssignmentType=false
 
+import subprocess
+import sys
 from typing import Any
 
 import gymnasium
@@ -12,6 +14,7 @@ from gymnasium import spaces
 
 import jaxenvs
 from jaxenvs import Environment, HeartPole, SimpleRocket, make, make_vec, register
+from jaxenvs.ids import IDS
 from jaxenvs.registry import registry
 
 
@@ -168,3 +171,20 @@ def test_make_vec_takes_a_batch_and_its_time_limit():
 
 def test_registry_lists_what_is_known():
     assert {"HeartPole-v0", "SimpleRocket-v0"} <= set(jaxenvs.registry)
+
+
+@pytest.mark.parametrize("id", [id for id in IDS if id != "CartPole-v0"])
+def test_the_time_limit_of_an_id_is_that_of_its_class(id):
+    assert IDS[id][1] == type(make(id)).max_episode_steps == gymnasium.spec(f"jaxenvs/{id}").max_episode_steps
+
+
+def test_names_that_are_a_submodules_too_are_the_public_ones():
+    code = "import jaxenvs.rollout, jaxenvs.registry, jaxenvs; print(type(jaxenvs.registry), callable(jaxenvs.rollout))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "<class 'dict'> True\n"
+
+
+def test_a_name_that_is_not_public_is_missed_in_pythons_words():
+    with pytest.raises(AttributeError, match="module 'jaxenvs' has no attribute 'nothing'"):
+        jaxenvs.nothing  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+    assert "make" in dir(jaxenvs)

@@ -1,6 +1,12 @@
 """Single-file trainers whose whole loop is jitted, and the command line that runs them: `python -m train --help`."""
 
 import os
+import sys
+
+# Under two names every module would be loaded twice, and nothing of one would be known to the other.
+_OTHER = {"train": "jaxenvs.train", "jaxenvs.train": "train"}.get(__name__, "")
+if getattr(sys.modules.get(_OTHER), "__file__", None) == __file__:
+    raise ImportError(f"this process has the trainers as {_OTHER} already; import them by one name only", name=__name__)
 
 # XLA:CPU runs independent parts of a program at once, and has then come to a standstill on two cores: populations of
 # eight by `jax.vmap(ppo.train)` in four of five runs (jaxlib 0.10.2), in none of four in order. XLA reads this before

@@ -3,24 +3,33 @@
 import argparse
 import ast
 import dataclasses
-import inspect
 import json
 import math
 import re
 import sys
 from pathlib import Path
 
-from train.presets import ALGORITHMS, preset
+from jaxenvs.show import field_texts
+
+from .presets import ALGORITHMS, preset
 
 # The least that these options may be.
 _LEAST = {"total_steps": 1, "episodes": 1, "film_steps": 0, "devices": 1}
 
 
-def main(arguments=None):
-    """Runs a command; returns the exit status: 0 done, 1 refused, 130 stopped by Ctrl-C."""
-    options = _parser().parse_args(arguments)
-    from train.run import RunError
+def main(arguments=None, program="python -m train"):
+    """Runs a command; returns the exit status: 0 done, 1 refused, 130 stopped by Ctrl-C.
 
+    Args:
+        arguments: those of the process by default.
+        program: what the person called: `python -m train`, which has all commands, `jaxenvs train`, which has the
+            algorithms, or `jaxenvs`, which has the others.
+    """
+    options = _parser(program).parse_args(arguments)
+    from .runs.compiling import allocate_as_needed
+    from .runs.plan import RunError
+
+    allocate_as_needed()
     try:
         for name, least in _LEAST.items():
             value = getattr(options, name, None)
@@ -36,10 +45,11 @@ def main(arguments=None):
 
 
 def _train(options):
-    from train import run
+    from .runs import run
+    from .runs.plan import free_folder
 
     plan, devices = _plan(options)
-    folder = Path(options.out) if options.out else run.free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
+    folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
     ended = _told(run.begin, plan, folder, quiet=options.quiet, devices=devices)
@@ -47,9 +57,10 @@ def _train(options):
 
 
 def _resume(options):
-    from train import run
+    from .runs import run
+    from .runs.plan import read_plan
 
-    plan = run.read_plan(options.run)
+    plan = read_plan(options.run)
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
     return _finish(options, options.run, _told(run.resume, options.run, quiet=options.quiet, devices=devices))
 
@@ -61,18 +72,19 @@ def _counted(devices):
 def _devices(options, algorithm, config):
     """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
     from jaxenvs.devices import num_cores
-    from train import devices
+
+    from .runs.compiling import request_cpu_devices, wake
 
     _told(algorithm.check, config)
     wanted = options.devices or algorithm.most_devices(config, num_cores())
     _told(algorithm.check_devices, config, wanted)
-    there = devices.claim(wanted)
-    devices.wake()
+    there = request_cpu_devices(wanted)
+    wake()
     return options.devices or there
 
 
 def _evaluate(options):
-    from train import run
+    from .runs import run
 
     plan, state = run.read(options.run)
     constants = dict(options.set)
@@ -86,11 +98,12 @@ def _evaluate(options):
 
 def _finish(options, folder, ended):
     """The pictures and the last evaluation of a run that has come to its end or was stopped."""
-    from train import report, run
+    from .reports import report
+    from .runs import run
 
     plan, state = run.read(folder)
     if int(state.updates) == 0:
-        print(f"stopped before the first figures; go on with: python -m train resume {folder}", file=sys.stderr)
+        print(f"stopped before the first figures; go on with: python -m jaxenvs resume {folder}", file=sys.stderr)
         return 130
     curve = report.write_curve(plan, folder)
     if curve:
@@ -113,14 +126,15 @@ def _finish(options, folder, ended):
     (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
     print(_json({"run": str(folder), "env": plan.env, **figures}))
     if not ended:
-        print(f"stopped early; go on with: python -m train resume {folder}", file=sys.stderr)
+        print(f"stopped early; go on with: python -m jaxenvs resume {folder}", file=sys.stderr)
     return 0 if ended else 130
 
 
 def _plan(options):
-    from jaxenvs.entries import absolute, is_entry
-    from train import run
-    from train.trial import try_a_step
+    from jaxenvs.loading import absolute, is_entry
+
+    from .runs.plan import Plan
+    from .runs.trial import try_a_step
 
     chosen = preset(options.algorithm, options.env)
     algorithm = ALGORITHMS[options.algorithm]
@@ -130,7 +144,7 @@ def _plan(options):
     env = _told(absolute, options.env) if is_entry(options.env) else options.env
     settings = algorithm.Config(**config)
     devices = _devices(options, algorithm, settings)
-    plan = run.Plan(
+    plan = Plan(
         algorithm=options.algorithm, env=env, constants=dict(options.set),
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
         curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
@@ -155,37 +169,74 @@ def _json(figures):
 
 def _told(function, *args, **kwargs):
     """Calls a function whose ValueErrors and TypeErrors are about what the person asked for."""
-    from train import run
+    from .runs.plan import RunError
 
     try:
         return function(*args, **kwargs)
     except (ValueError, TypeError) as error:
-        raise run.RunError(str(error)) from error
+        raise RunError(str(error)) from error
 
 
-def _parser():
-    parser = argparse.ArgumentParser(prog="python -m train", description="Train agents, and look at what they learned.")
+def _parser(program="python -m train"):
+    text = "Train agents, and look at what they learned."
+    ppo = f"{program.removesuffix(' train')} train ppo"
+    examples = f"{ppo} --env HeartPole-v0", f"{ppo} --env CartPole-v1 --until 475"
+    parser = argparse.ArgumentParser(prog=program, description=text, epilog=_epilog(*examples), formatter_class=_Raw)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, algorithm in ALGORITHMS.items():
-        title = (algorithm.__doc__ or name).splitlines()[0]
-        command = commands.add_parser(name, help=title, description=title, formatter_class=_Formatter)
-        command.set_defaults(command=_train, algorithm=name)
-        _add_training_options(command, algorithm)
-    resume = commands.add_parser("resume", help="go on with a run from its last checkpoint", formatter_class=_Formatter)
+    if program != "jaxenvs":
+        for name, algorithm in ALGORITHMS.items():
+            _add_algorithm(commands, program, name, algorithm)
+    if program != "jaxenvs train":
+        _add_resume(commands, program)
+        _add_evaluate(commands, program)
+    return parser
+
+
+def _epilog(*examples):
+    return "examples:\n" + "\n".join(f"  {example}" for example in examples)
+
+
+def _add_algorithm(commands, program, name, algorithm):
+    title = (algorithm.__doc__ or name).splitlines()[0]
+    examples = (
+        f"{program} {name} --env HeartPole-v0 --seed 1",
+        f"{program} {name} --env my_env.py:MyEnv --total-steps 1_000_000 --out runs/mine",
+    )
+    command = commands.add_parser(
+        name, help=title, description=title, epilog=_epilog(*examples), formatter_class=_Formatter
+    )
+    command.set_defaults(command=_train, algorithm=name)
+    _add_training_options(command, algorithm)
+
+
+def _add_resume(commands, program):
+    text = "go on with a run from its last checkpoint"
+    examples = f"{program} resume runs/HeartPole-v0-ppo-1", f"{program} resume runs/mine --devices 1 --film-steps 0"
+    resume = commands.add_parser("resume", help=text, epilog=_epilog(*examples), formatter_class=_Formatter)
     resume.set_defaults(command=_resume)
     resume.add_argument("run", type=Path, help="the run's folder")
     _add_report_options(resume)
-    evaluate = commands.add_parser("evaluate", help="evaluate a run's policy, as JSON", formatter_class=_Formatter)
+
+
+def _add_evaluate(commands, program):
+    text = "evaluate a run's policy, as JSON"
+    examples = (
+        f"{program} evaluate runs/HeartPole-v0-ppo-1 --episodes 16384",
+        f"{program} evaluate runs/mine --seed 1 --set heart_attack_proclivity=0.3",
+    )
+    evaluate = commands.add_parser("evaluate", help=text, epilog=_epilog(*examples), formatter_class=_Formatter)
     evaluate.set_defaults(command=_evaluate)
     evaluate.add_argument("run", type=Path, help="the run's folder")
     evaluate.add_argument("--episodes", type=_whole, default=1000, help="whole episodes, played side by side")
     evaluate.add_argument("--seed", type=int, default=0, help="of the episodes")
     evaluate.add_argument("--stochastic", action="store_true", help="sample actions in place of the likeliest")
     _add_set(evaluate)
-    return parser
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+_Raw = argparse.RawDescriptionHelpFormatter
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, _Raw):
     def _get_help_string(self, action):
         return action.help if action.default in (None, False, []) else super()._get_help_string(action)
 
@@ -208,7 +259,7 @@ def _add_training_options(command, algorithm):
     _add_set(command)
     _add_report_options(command)
     group = command.add_argument_group("hyperparameters", "defaults in brackets; the environment's preset may differ")
-    texts = _field_texts(algorithm.Config)
+    texts = field_texts(algorithm.Config)
     for field in dataclasses.fields(algorithm.Config):
         flag = "--" + field.name.rstrip("_").replace("_", "-")
         text = f"{texts.get(field.name, '')} [{field.default}]".replace("%", "%%")
@@ -229,12 +280,6 @@ def _add_set(command):
         "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
         help="a constant of the environment, such as heart_attack_proclivity=0.3; may be repeated",
     )  # fmt: skip
-
-
-def _field_texts(config):
-    """The `#:` comments of a dataclass's fields, by field name."""
-    found = re.findall(r"((?: *#: .*\n)+) *(\w+):", inspect.getsource(config))
-    return {name: " ".join(line.strip().removeprefix("#: ") for line in text.splitlines()) for text, name in found}
 
 
 def _type_of(default):
@@ -282,7 +327,7 @@ def _setting(text):
 
 
 if __name__ == "__main__":
-    from train.cache import use_compilation_cache
+    from .runs.compiling import use_compilation_cache
 
     use_compilation_cache()
     sys.exit(main())

@@ -25,10 +25,14 @@ from jax.flatten_util import ravel_pytree
 
 from jaxenvs import make_vec, static
 from jaxenvs.random import fusable
-from train.devices import copied, flat_mean, gather, on_each, part, parted
-from train.distributions import choices, distribution_over, num_outputs, to_action
-from train.networks import features, init_mlp, mlp, num_features
-from train.returns import Moments, discounted_sums, gae, init_moments, standardise, update_moments
+
+from .floor.heads import choices, distribution_over, features, num_features, num_outputs, to_action
+from .floor.minibatches import chunks, shuffled
+from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
+from .floor.networks import init_mlp, mlp
+from .floor.returns import gae
+from .floor.schedules import scheduled
+from .floor.sharding import batch_sharding, flat_mean, per_device, replicate, replicated, shard
 
 # Of a minibatch, for each device: with fewer, two devices were no faster than one.
 _LEAST_SAMPLES = 512
@@ -202,8 +206,8 @@ def _worth_it(config, count, samples):
 
 def layout(mesh, state):
     """Where a state lies on several devices, as a pytree of shardings: each plays its part of the environments."""
-    lying = copied(mesh, state)
-    shared = {name: parted(mesh, getattr(state, name)) for name in ("discounted", "env_state", "obs")}
+    lying = replicated(mesh, state)
+    shared = {name: batch_sharding(mesh, getattr(state, name)) for name in ("discounted", "env_state", "obs")}
     return lying._replace(**shared)
 
 
@@ -215,8 +219,8 @@ def update(config, env, state, mesh=None):
         config: `Config`.
         env: as given to `init`.
         state: `TrainState`.
-        mesh: with a mesh of `train.devices`, each device plays its part of the environments and takes its part of every
-            minibatch. Random numbers and minibatches are those of one device; only sums are rounded otherwise.
+        mesh: with a mesh of `sharding.mesh_of`, each device plays its part of the environments and takes its part of
+            every minibatch. Random numbers and minibatches are those of one device; only sums are rounded otherwise.
     Returns:
         (TrainState, metrics): metrics is a dict of f32[] scalars: `episodes`, and `return_sum` and `length_sum` over
         the episodes that ended; the means over the gradient steps of the losses and of what became of the policy.
@@ -231,7 +235,9 @@ def update(config, env, state, mesh=None):
     sums, discounted = discounted_sums(steps.reward, done, state.discounted, gamma=config.gamma)
     return_moments = update_moments(state.return_moments, sums)
     batch, explained_variance = _prepare(config, state._replace(return_moments=return_moments), steps, mesh)
-    params, optimiser, metrics = _learn(config, envs.single_action_space, state, gather(mesh, batch), learn_key, mesh)
+    params, optimiser, metrics = _learn(
+        config, envs.single_action_space, state, replicate(mesh, batch), learn_key, mesh
+    )
     metrics |= {
         "episodes": whole.sum().astype(jnp.float32),
         "return_sum": jnp.where(whole, steps.episode_return, 0.0).sum(),
@@ -287,16 +293,9 @@ def distribution(action_space, params, x):
     return distribution_over(action_space, mlp(params.actor, x), params.log_std)
 
 
-def scheduled(config, start, final_part, updates):
-    """A rate that goes linearly from `start` to `final_part * start` over the schedule, after so many updates."""
-    done = jnp.clip(updates.astype(jnp.float32) / jnp.maximum(config.schedule_updates, 1.0), 0.0, 1.0)
-    done = jnp.where(config.schedule_updates > 0, done, 0.0)
-    return start * (1 - (1 - final_part) * done)
-
-
 def learning_rate(config, updates):
     """The step size after so many updates."""
-    return scheduled(config, config.learning_rate, config.final_learning_rate, updates)
+    return scheduled(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
 
 
 def loss(config, action_space, params, batch, entropy_bonus, moments=None):
@@ -405,7 +404,7 @@ def _prepare(config, state, steps, mesh):
         return Batch(x, steps.sample, steps.log_prob, value, advantage)
 
     shared = config, state.obs_moments, state.return_moments, state.params.critic
-    batch = on_each(mesh, prepared, shared, steps, axis=1)
+    batch = per_device(mesh, prepared, shared, steps, axis=1)
     target_variance = jnp.maximum((batch.value + batch.advantage).var(), 1e-8)
     return batch, 1 - batch.advantage.var() / target_variance
 
@@ -414,10 +413,13 @@ def _learn(config, action_space, state, batch, key, mesh):
     """epochs x minibatches gradient steps: (params, optimiser, metrics)."""
     rates = {
         "step_size": learning_rate(config, state.updates),
-        "entropy_bonus": scheduled(config, config.entropy_bonus, config.final_entropy_bonus, state.updates),
+        "entropy_bonus": scheduled(
+            config.entropy_bonus, config.final_entropy_bonus, state.updates, config.schedule_updates
+        ),
     }
-    stretches = jax.tree.map(lambda x: _stretches(config, x), batch)
-    rows = part(mesh, _shuffled(config, stretches.advantage.shape[0], key, mesh), axis=1)
+    stretches = jax.tree.map(lambda x: chunks(x, config.stretch), batch)
+    rows = shuffled(key, stretches.advantage.shape[0], config.epochs, config.minibatches, mesh)
+    rows = shard(mesh, rows, axis=1)
     advantage = stretches.advantage[rows]
     moments = advantage.mean((1, 2)), advantage.std((1, 2))
 
@@ -443,39 +445,9 @@ def _learn(config, action_space, state, batch, key, mesh):
         return jax.lax.scan(descend, learner, (rows, moments))
 
     shared = config, stretches, rates, moments, (state.params, state.optimiser)
-    (params, optimiser_state), parts = on_each(mesh, learn, shared, rows, axis=1, together=True)
+    (params, optimiser_state), parts = per_device(mesh, learn, shared, rows, axis=1, together=True)
     means = {name: part.mean() for name, part in parts.items()}
     return params, optimiser_state, means
-
-
-def _shuffled(config, count, key, mesh):
-    """Which stretches each minibatch is made of: i32[epochs * minibatches, stretches of a minibatch]."""
-    keys = jax.random.split(key, config.epochs)
-    # Permutations sort; each device makes some of them.
-    shared = mesh if mesh is not None and config.epochs % mesh.size == 0 else None
-    rows = part(shared, jax.vmap(lambda k: permutation(k, count))(part(shared, keys)))
-    return rows.reshape(config.epochs * config.minibatches, -1)
-
-
-def permutation(key, count):
-    """The numbers below `count` in random order, i32[count].
-
-    `jax.random.permutation` sorts pairs, twice; XLA:CPU sorts single words ten times as fast. So up to 2**16 numbers
-    are the low bits of random words, which are sorted once. Words whose random bits are equal stay in rising order,
-    which is of no account to which minibatch a number falls into, but at the minibatches' borders.
-    """
-    bits = jax.random.bits(key, (count,))
-    if count > 2**16:
-        return jnp.argsort(bits).astype(jnp.int32)
-    low = jnp.uint32((1 << (count - 1).bit_length()) - 1)
-    words = jnp.sort((bits & ~low) | jnp.arange(count, dtype=jnp.uint32))
-    return (words & low).astype(jnp.int32)
-
-
-def _stretches(config, x):
-    """[num_steps, num_envs, ...] -> [stretches, stretch, ...], each a piece of one environment's time."""
-    pieces = x.reshape(config.num_steps // config.stretch, config.stretch, *x.shape[1:])
-    return jnp.moveaxis(pieces, 1, 2).reshape(-1, config.stretch, *x.shape[2:])
 
 
 def _standardised(config, moments, x):

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from train import ppo
+from . import ppo
 
 ALGORITHMS = {"ppo": ppo}
 

@@ -10,7 +10,7 @@ import jaxenvs
 from benchmarks.accelerator.common import compile_for
 from benchmarks.common import spread
 from train import ppo
-from train.evaluate import evaluate
+from train.floor.evaluate import evaluate
 
 ID, SOLVED = "CartPole-v1", 475.0
 #: Steps an agent, as in the notebook of purejaxrl that trains 2048 agents.
@@ -46,6 +46,7 @@ def prepare(agents, steps):
         states = jax.block_until_ready(ready(keys))
         seconds = time.perf_counter() - began
         found = np.asarray(judge(states, jax.random.key(1)))
+        assert memory is not None
         total = memory.temp_size_in_bytes + memory.output_size_in_bytes + memory.argument_size_in_bytes
         return {
             "id": ID,

@@ -12,7 +12,7 @@ from benchmarks.accelerator.common import compile_for
 from benchmarks.accelerator.training import PRECISIONS
 from benchmarks.common import spread
 from train import ppo
-from train.evaluate import evaluate
+from train.floor.evaluate import evaluate
 from train.presets import preset
 
 IDS, SEEDS, EPISODES = ("HeartPole-v0", "Pendulum-v1", "CartPole-v1"), 16, 1024

@@ -1,14 +1,14 @@
 """`check_env`: the contract of an environment as a function that its author calls."""
 
-from jaxenvs.check import behaviour, chance, draws, extras, form, kinds
+from jaxenvs.check.engine import examine
 from jaxenvs.check.probe import Probe
 from jaxenvs.check.report import ContractError, Finding, Report, Skipped
-from jaxenvs.check.rules import examine
+from jaxenvs.check.rules import behaviour, form, optional, randomness, split, types
 from jaxenvs.core import Environment
 
 __all__ = ["ContractError", "Finding", "Report", "Skipped", "check_env", "rules"]
 
-_RULES = (*form.RULES, *kinds.RULES, *extras.RULES, *draws.RULES, *chance.RULES, *behaviour.RULES)
+_RULES = (*form.RULES, *types.RULES, *optional.RULES, *split.RULES, *randomness.RULES, *behaviour.RULES)
 
 
 def check_env(env, *, raise_on_failure=True):

@@ -1,11 +1,9 @@
 """Reading what JAX traced: every equation and every closed-over array of a jaxpr, the inner ones included."""
 
-import traceback
-
 import jax
 from jax.extend import core as jex_core
 
-from jaxenvs.check.blame import place
+from jaxenvs.explain.blame import where  # noqa: F401 - for jaxenvs.fused
 
 
 def equations(jaxpr):
@@ -32,12 +30,3 @@ def _inner(equation):
 def has_literals_only(equation):
     """Whether an equation computes with numbers that were known when it was traced."""
     return all(isinstance(var, jex_core.Literal) for var in equation.invars)
-
-
-def where(equation, files):
-    """ ", at my_env.py:42, in step, `line`" for the author's line behind an equation; empty where JAX does not tell."""
-    frames = getattr(getattr(equation.source_info, "traceback", None), "frames", ())
-    own = [frame for frame in frames if frame.file_name in files]
-    if not own:
-        return ""
-    return f", at {place(traceback.FrameSummary(own[0].file_name, own[0].line_num, own[0].function_name))}"

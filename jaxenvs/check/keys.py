@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend import random as jex_random
 
-from jaxenvs.check.blame import place
+from jaxenvs.explain.blame import place
 
 _threefry = jex_random.threefry_prng_impl
 

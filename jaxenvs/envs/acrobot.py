@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from jaxenvs.constants import constant, greatest
+from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
-from jaxenvs.trig import sin_cos
+from jaxenvs.physics.trig import sin_cos
+from jaxenvs.spaces import greatest
 
 NEGATIVE, NONE, POSITIVE = range(3)
 

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from jaxenvs.constants import constant, greatest, least
+from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
-from jaxenvs.trig import sin_cos
+from jaxenvs.physics.trig import sin_cos
+from jaxenvs.spaces import greatest, least
 
 LEFT, COAST, RIGHT = range(3)
 

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from jaxenvs.constants import constant, greatest, least, static
+from jaxenvs.constants import constant, static
 from jaxenvs.core import Environment, Step
-from jaxenvs.trig import sin_cos
+from jaxenvs.physics.trig import sin_cos
+from jaxenvs.spaces import greatest, least
 
 
 class State(NamedTuple):

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
-from jaxenvs.trig import sin_cos
+from jaxenvs.physics.trig import sin_cos
 
 FLYING, LANDED, CRASHED, LOST = range(4)
 

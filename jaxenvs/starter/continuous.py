@@ -1,7 +1,7 @@
 """MyEnv: keep a greenhouse warm with a heater of any power. A starting point: change what you like.
 
-python -m jaxenvs check my_env.py:MyEnv                               what holds, and what to mend
-python -m train ppo --env my_env.py:MyEnv --total-steps 500_000       an agent, its curve and its film
+python -m jaxenvs check my_env.py:MyEnv                                   what holds, and what to mend
+python -m jaxenvs train ppo --env my_env.py:MyEnv --total-steps 500_000   an agent, its curve and its film
 """
 
 from typing import NamedTuple

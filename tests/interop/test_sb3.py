@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 import jaxenvs
 from jaxenvs.bridges.gymnasium import GymnasiumEnv
 from jaxenvs.bridges.sb3 import JaxVecEnv, Predictor
-from train.evaluate import evaluate
+from train.floor.evaluate import evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from train import run
 from train.__main__ import main
-from train.log import read_rows
+from train.runs import run
+from train.runs.log import read_rows
+from train.runs.plan import read_plan
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def test_heartpole_reaches_its_goal_and_holds_it_to_the_end(heartpole):
 
 
 def test_heartpole_curve_is_evaluated_without_noise(heartpole):
-    plan = run.read_plan(heartpole)
+    plan = read_plan(heartpole)
     assert plan.curve_as_trained and plan.training == {"expected_penalty": True}
 
 

@@ -421,10 +421,10 @@ def test_evaluation_leaves_the_run_as_it_is(capsys, folder):
 
 
 def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("train.run._go_on", lambda plan, folder, state, log, *_: bool(log.close()))
+    monkeypatch.setattr("train.runs.run._go_on", lambda plan, folder, state, log, *_: bool(log.close()))
     folder = tmp_path / "run"
     assert main([*ROCKET, "--total-steps", "1000", "--out", str(folder)]) == 130
-    assert f"go on with: python -m train resume {folder}" in capsys.readouterr().err
+    assert f"go on with: python -m jaxenvs resume {folder}" in capsys.readouterr().err
     assert sorted(path.name.split(".")[0] for path in folder.iterdir()) == ["config", "events", "metrics", "state"]
 
 
@@ -442,7 +442,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environme
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "Traceback" not in err
-    assert f"go on with: python -m train resume {folder}" in err
+    assert f"go on with: python -m jaxenvs resume {folder}" in err
     assert strict(out)["episodes"] == 3 and (folder / "curve.png").exists()
     done = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["steps"]
     assert 0 < done < 800_000

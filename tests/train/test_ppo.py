@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.stats
 from gymnasium import spaces
 
 import jaxenvs
@@ -291,17 +290,6 @@ def test_gradients_are_bounded_by_their_norm_over_all_parameters():
     assert [float(x) for x in adam[:3]] == pytest.approx([1.0, 0.03, 0.04])
 
 
-@EITHER
-@pytest.mark.parametrize(("updates", "rate"), [(0, 2.0), (5, 1.5), (10, 1.0), (99, 1.0)])
-def test_a_rate_goes_linearly_to_its_end_and_stays(transform, updates, rate):
-    config = ppo.Config(schedule_updates=10.0)
-    assert transform(ppo.scheduled)(config, 2.0, 0.5, jnp.int32(updates)) == pytest.approx(rate)
-
-
-def test_a_schedule_of_no_updates_keeps_the_rate():
-    assert ppo.scheduled(ppo.Config(schedule_updates=0.0), 2.0, 0.5, jnp.int32(7)) == 2.0
-
-
 def test_train_spreads_the_step_size_over_its_updates():
     _, metrics = train(TINY, ENVS, jax.random.key(0), SHORT)
     np.testing.assert_allclose(metrics["learning_rate"], [0.01, 0.01 * 2 / 3, 0.01 / 3], rtol=1e-6)
@@ -360,37 +348,6 @@ def test_scaled_rewards_make_the_unit_of_reward_indifferent():
     config = dataclasses.replace(TINY, scale_rewards=True)
     cents, dollars = (after(2, config, jaxenvs.make_vec(Probe(by_match=unit), 4))[0].params for unit in (100.0, 1.0))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), cents, dollars)
-
-
-def test_a_stretch_is_a_piece_of_the_time_of_one_environment():
-    time, member = jnp.arange(8)[:, None], jnp.arange(16)
-    pieces = ppo._stretches(CONFIG, jnp.broadcast_to(100 * member, (8, 16)) + jnp.broadcast_to(time, (8, 16)))
-    assert pieces.shape == (32, 4)
-    assert {tuple(piece) for piece in pieces.tolist()} == {
-        tuple(100 * n + t for t in range(start, start + 4)) for n in range(16) for start in (0, 4)
-    }
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 4096, 5000, 2**16, 2**16 + 1])
-def test_a_permutation_has_every_number_once(count):
-    rows = ppo.permutation(jax.random.key(count), count)
-    assert rows.dtype == jnp.int32
-    assert np.array_equal(np.sort(rows), np.arange(count))
-
-
-@pytest.mark.parametrize("count", [5, 64])
-def test_every_number_comes_to_every_place_of_a_permutation_equally_often(count):
-    runs = 20_000
-    rows = np.asarray(jax.vmap(lambda key: ppo.permutation(key, count))(jax.random.split(jax.random.key(0), runs)))
-    for place in (0, count // 2, count - 1):
-        found = np.bincount(rows[:, place], minlength=count)
-        assert scipy.stats.chisquare(found).pvalue > 1e-4
-    # Two neighbours fall into the same half as often as any two numbers do.
-    half = np.argsort(rows, axis=1) < count // 2
-    together = count // 2 * (count // 2 - 1) + (count - count // 2) * (count - count // 2 - 1)
-    expected = together / (count * (count - 1))
-    spread = math.sqrt(expected * (1 - expected) / runs)
-    assert abs((half[:, 0] == half[:, 1]).mean() - expected) < 4 * spread
 
 
 def test_updates_are_counted():

@@ -1,0 +1,147 @@
+"""The rules about behaviour: transformations, batches, and values over many steps."""
+
+import gymnasium
+import jax
+import numpy as np
+
+from jaxenvs import spaces
+from jaxenvs.check.engine import NotApplicable, rule
+from jaxenvs.check.trees import differences, kind, labelled, named_leaves, number, on_host
+from jaxenvs.check.wander import NUM_STEPS
+from jaxenvs.explain.blame import explain
+from jaxenvs.vector import VectorEnv
+
+_MOST = 3
+_MIXED = "let no method look at, or mix, the axes in front of its own"
+
+
+@rule("jit", "reset and step give the same with and without jax.jit", ["deterministic"])
+def jit(probe):
+    mend = "take nothing from outside that changes between tracing and running: np.random, time, globals, lists"
+    told = set()
+    for run in probe.eager_runs:
+        traced = getattr(probe.env, run.method)(*run.args)
+        apart = differences(labelled(run.method, traced), run.result, f"{run.method}'s ", exact=False)
+        for name, one, other in [] if run.method in told else apart[:1]:
+            told.add(run.method)
+            yield f"{name} is {one} under jax.jit, {other} without it", "the same, up to rounding", mend
+
+
+@rule("vmap", "a batch under jax.vmap gives what single environments give", ["deterministic"])
+def vmap(probe):
+    for member, name, batched, single in probe.batch_differences():
+        if probe.batch.changed[member] is None:
+            found = f"{name} of member {member} is {batched} in a batch, {single} alone"
+            yield found, "the same, up to rounding", _MIXED
+            return
+
+
+@rule("constants-batch", "each constant can have a batch axis, one value per environment", ["vmap", "time-limit"])
+def constants_batch(probe):
+    if not jax.tree.leaves(probe.env):
+        raise NotApplicable("the environment has no constants that are leaves")
+    expected, told = "each member to behave as a single environment with its value", set()
+    for member, name, batched, single in probe.batch_differences():
+        constant = probe.batch.changed[member]
+        if constant not in told:
+            told.add(constant)
+            found = f"with {constant} batched, {name} is {batched} in the batch, {single} alone"
+            yield found, expected, f"use self.{constant} in elementwise arithmetic only, with no axis of its own"
+    yield from _in_vector_env(probe, expected)
+
+
+def _in_vector_env(probe, expected):
+    try:
+        _trace_vector_env(probe, probe.batch.envs)
+    except Exception as error:
+        for name, _ in probe.variants or [("its constants", None)]:
+            try:
+                _trace_vector_env(probe, _with_batched(probe, name))
+            except Exception as culprit:
+                found, mend = explain(culprit, probe.files)
+                yield f"with {name} batched in a VectorEnv: {found}", expected, mend
+                return
+        found, mend = explain(error, probe.files)
+        yield f"with all constants batched in a VectorEnv: {found}", expected, mend
+
+
+def _with_batched(probe, name):
+    leaves = {path[0].name: leaf for path, leaf in jax.tree_util.tree_leaves_with_path(probe.batch.envs)}
+    pick = lambda path, leaf: leaves[name] if path[0].name == name else leaf  # noqa: E731
+    return jax.tree_util.tree_map_with_path(pick, probe.env)
+
+
+def _trace_vector_env(probe, members):
+    envs = VectorEnv(members, len(probe.batch.singles), type(probe.env).max_episode_steps)
+    key, actions = probe.key("vector"), probe.batch.actions
+    state, _ = jax.eval_shape(VectorEnv.reset, envs, key)
+    jax.eval_shape(VectorEnv.step, envs, key, state, actions)
+
+
+@rule("vector-runs", "a VectorEnv of it takes 1000 random steps without an error", ["deterministic", "time-limit"])
+def vector_runs(probe):
+    jax.block_until_ready(probe.wandered)
+    return ()
+
+
+@rule("observation-range", "observations lie in observation_space over 1000 random steps", ["vector-runs"])
+def observation_range(probe):
+    _, seen = probe.wandered
+    seen = on_host(seen)
+    yield from _out_of_range(probe.env.observation_space, seen.low, seen.high, "obs")
+
+
+def _out_of_range(space, low, high, name):
+    if isinstance(space, gymnasium.spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _out_of_range(part, low[key], high[key], f"{name}[{key!r}]")
+        return
+    if isinstance(space, gymnasium.spaces.Tuple):
+        for i, part in enumerate(space.spaces):
+            yield from _out_of_range(part, low[i], high[i], f"{name}[{i}]")
+        return
+    floor, ceiling = map(np.asarray, spaces.bounds(space))
+    low, high = np.fmin.reduce(low, axis=0), np.fmax.reduce(high, axis=0)
+    outside = (low < floor) | (high > ceiling)
+    for index in [tuple(map(int, index)) for index in np.argwhere(outside)][:_MOST]:
+        below = low[index] < floor[index]
+        value, bound = (low[index], f"below {floor[index]}") if below else (high[index], f"above {ceiling[index]}")
+        where = name + (f"[{', '.join(map(str, index))}]" if index else "")
+        found = f"{where} reached {number(value)} in {NUM_STEPS} random steps, {bound}"
+        expected = f"values from {floor[index]} to {ceiling[index]}, as observation_space declares"
+        yield found, expected, "clip the observation, end the episode in time, or widen the space (np.inf for no bound)"
+
+
+@rule("finite", "all numbers are finite, and no count of the state runs over, in 1000 random steps", ["vector-runs"])
+def finite(probe):
+    _, seen = probe.wandered
+    mend = "bound what can grow; guard divisions, roots and logarithms, such as x / jnp.maximum(y, 1e-6)"
+    bad = sorted((first.min(), name) for name, first in on_host(seen.first_bad).items() if first.min() <= NUM_STEPS)
+    for step, name in bad[:_MOST]:
+        when = f"after {step} random steps" if step else "after reset"
+        yield f"{name} is NaN or infinite {when}", "finite numbers", mend
+    yield from _run_over(probe, on_host(seen))
+
+
+def _run_over(probe, seen):
+    """A short integer that always grows by one number, but for the fall back by its whole range."""
+    for name, leaf in named_leaves(probe.state, "state"):
+        if name in seen.least_change:
+            least, greatest = seen.least_change[name].min(), seen.greatest_change[name].max()
+            if greatest - least == 2 ** (8 * leaf.dtype.itemsize):
+                found = f"{name}, {kind(leaf)}, runs over: steps change it by {greatest} and by {least}"
+                yield found, "a count that fits", "count in int32: jnp.int32(0) in reset, and x + 1 in step"
+
+
+@rule("neighbours", "what one member of a batch does leaves the others as they are, to the last bit", ["vector-runs"])
+def neighbours(probe):
+    others = lambda tree: jax.tree.map(lambda leaf: leaf[1:], on_host(tree))  # noqa: E731
+    one, other = others(probe.wandered), others(probe.wandered_disturbed)
+    for part, name in enumerate(("state", "seen")):
+        for path, before, after in differences(one[part], other[part], name)[:1]:
+            found = f"with another member 0, {path} of the others is {after} in place of {before}"
+            yield found, "members of a batch that know nothing of each other", _MIXED
+            return
+
+
+RULES = (jit, vmap, constants_batch, vector_runs, observation_range, finite, neighbours)

@@ -1,0 +1,120 @@
+"""The rules about chance: everything random comes from the key, once, and nothing else changes a result."""
+
+import jax
+
+from jaxenvs.check.engine import NotApplicable, rule
+from jaxenvs.check.jaxprs import closed_over, equations, has_literals_only
+from jaxenvs.check.keys import reused
+from jaxenvs.check.leaks import leaks, tracer_holders
+from jaxenvs.check.trees import differences, is_key, kind, labelled
+from jaxenvs.explain.blame import where
+
+_KEY_SETS = 16
+_SOUND = ("state-types", "observation-types", "reward", "terminated")
+
+
+@rule("no-leaks", "nothing that is traced outlives its call", ["state-types"])
+def no_leaks(probe):
+    for name, args in probe.example_args.items():
+        if leaks(getattr(type(probe.env), name), args):
+            holders = tracer_holders(type(probe.env))
+            found = f"{name} leaves a traced value behind" + (f", in {', '.join(holders)}" if holders else "")
+            mend = "keep nothing in globals, attributes, lists or caches: what has to last goes into the returned state"
+            yield found, "a pure method, whose results are all that is left of a call", mend
+
+
+@rule("no-host-calls", "reset and step run on the device alone", ["state-types"])
+def no_host_calls(probe):
+    for name, jaxpr in probe.jaxprs.items():
+        for equation in equations(jaxpr):
+            primitive = equation.primitive.name
+            if "callback" in primitive or "debug_print" in primitive:
+                found = f"{name} calls Python at every step ({primitive}){where(equation, probe.files)}"
+                mend = "write the computation in jax.numpy, and take debugging prints out"
+                yield found, "computation in JAX alone, which a device runs thousands wide", mend
+
+
+@rule("keys-from-argument", "everything random comes from the key that the method is given", ["state-types"])
+def keys_from_argument(probe):
+    expected = "random numbers from the key that is the method's argument"
+    mend = "use the method's key; what shall be the same for ever is no chance: compute it from a constant"
+    for name, jaxpr in probe.jaxprs.items():
+        for equation in equations(jaxpr):
+            if equation.primitive.name == "random_seed" and has_literals_only(equation):
+                yield f"{name} makes a key, the same at every call{where(equation, probe.files)}", expected, mend
+        for array in closed_over(jaxpr):
+            if is_key(array):
+                found = f"{name} uses a key that was made outside of it, {kind(array)}, the same at every call"
+                yield found, expected, mend
+
+
+@rule("deterministic", "the same key, state and action give the same result, and the arguments stay as they are",
+      [*_SOUND, "draws"])  # fmt: skip
+def deterministic(probe):
+    expected = "results that the arguments alone decide, to the last bit"
+    mend = "take chance from the key with jax.random, never from np.random, random, time or a global that changes"
+    for taken in probe.walk[:3]:
+        again = probe.step(probe.env, taken.key, taken.state, taken.action)
+        for name, one, other in differences(labelled("step", taken.result), labelled("step", again), "step's ")[:1]:
+            yield f"{name} is {one}, then {other}, from the same arguments", expected, mend
+            return
+    told = set()
+    for run in probe.eager_runs:
+        again = probe.run_eagerly(run.method, run.args)
+        if run.method in told:
+            continue
+        for name, one, other in differences(run.result, again.result, f"{run.method}'s ")[:1]:
+            told.add(run.method)
+            yield f"{name} is {one}, then {other}, from the same arguments without jax.jit", expected, mend
+        if not _untouched(run.args[1:], run.given[1:]):
+            told.add(run.method)
+            pure = "build the new state with state._replace(...) or {**state, 'name': value}"
+            yield f"{run.method} changes the state it is given", "a method that leaves its arguments alone", pure
+
+
+def _untouched(before, after):
+    same = jax.tree.structure(before) == jax.tree.structure(after)
+    return same and all(old is new for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True))
+
+
+@rule("keys-used-once", "every key is split once or drawn from once", ["deterministic"])
+def keys_used_once(probe):
+    told = set()
+    for run in probe.eager_runs:
+        for first, second in reused(run.uses):
+            found = f"{run.method} uses one key twice: {_uses(first, second)}"
+            if found not in told:
+                told.add(found)
+                mend = "split it first, one key for each use: a_key, b_key = jax.random.split(key)"
+                yield found, "independent random numbers, each key used for one thing", mend
+
+
+def _uses(first, second):
+    if (first.what, first.place) == (second.what, second.place):
+        return f"{first.what} twice" + (f", at {first.place}" if first.place else "")
+    told = [f"{use.what} at {use.place}" if use.place else use.what for use in (first, second)]
+    return f"{told[0]}, and {told[1]}"
+
+
+@rule("keys-matter", "what is drawn from the key shows in the results", ["keys-used-once", "keys-from-argument"])
+def keys_matter(probe):
+    drawing = {run.method for run in probe.eager_runs if any(use.what == "drawn from" for use in run.uses)}
+    if not drawing & {"reset", "step"}:
+        raise NotApplicable("neither reset nor step draws a random number")
+    for method in sorted(drawing & {"reset", "step"}):
+        size = len(probe.batch.singles)
+        others = (probe.run_batch(method, probe.keys(f"other {i}", size)) for i in range(_KEY_SETS))
+        if not any(differences(probe.batch_results[method], other, method) for other in others):
+            found = f"{method} draws random numbers, and gives the same for {_KEY_SETS * size} keys"
+            mend = "use what is drawn (an integer cast cuts uniforms in [0, 1) to 0), or do not draw it"
+            yield found, "results that differ from key to key", mend
+
+
+RULES = (
+    no_leaks,
+    no_host_calls,
+    keys_from_argument,
+    deterministic,
+    keys_used_once,
+    keys_matter,
+)

@@ -1,0 +1,50 @@
+"""The ids of this package's environments, and how Gymnasium gets to know them; all of it without JAX."""
+
+import gymnasium
+
+#: {id: (where its class is, steps after which an episode is truncated, constants that differ from the defaults)}.
+IDS = {
+    "Acrobot-v1": ("jaxenvs.envs.acrobot:Acrobot", 500, {}),
+    "CartPole-v0": ("jaxenvs.envs.cartpole:CartPole", 200, {}),
+    "CartPole-v1": ("jaxenvs.envs.cartpole:CartPole", 500, {}),
+    "FiveChoices-v0": ("jaxenvs.envs.five_choices:FiveChoices", 1, {}),
+    "HeartPole-v0": ("jaxenvs.envs.heartpole:HeartPole", 1000, {}),
+    "HeartPole-v1": ("jaxenvs.envs.heartpole_v1:HeartPoleV1", 672, {}),
+    "MountainCar-v0": ("jaxenvs.envs.mountain_car:MountainCar", 200, {}),
+    "MountainCarContinuous-v0": ("jaxenvs.envs.mountain_car_continuous:MountainCarContinuous", 999, {}),
+    "Pendulum-v1": ("jaxenvs.envs.pendulum:Pendulum", 200, {}),
+    "PointIntercept-v0": ("jaxenvs.envs.point_intercept:PointIntercept", 1000, {}),
+    "PointInterceptContinuous-v0": ("jaxenvs.envs.point_intercept:PointInterceptContinuous", 1000, {}),
+    "PointInterceptContinuousRandom-v0": (
+        "jaxenvs.envs.point_intercept:PointInterceptContinuous", 1000, {"random_target": True},
+    ),
+    "PointInterceptRandom-v0": ("jaxenvs.envs.point_intercept:PointIntercept", 1000, {"random_target": True}),
+    "RocketLanding-v0": ("jaxenvs.envs.rocket_landing:RocketLanding", 250, {}),
+    "SimpleRocket-v0": ("jaxenvs.envs.simple_rocket:SimpleRocket", 500, {}),
+}  # fmt: skip
+
+
+def register_all():
+    """Makes `gymnasium.make("jaxenvs/HeartPole-v0")` work, and all the others."""
+    for id, (_, limit, _) in IDS.items():
+        register_with_gymnasium(id, limit)
+
+
+def register_with_gymnasium(id, max_episode_steps, entry_point="GymnasiumEnv"):
+    """Makes `gymnasium.make("jaxenvs/Name-v0")` work; an id with a namespace of its own keeps it.
+
+    Args:
+        id: the id.
+        max_episode_steps: the time limit, None for none.
+        entry_point: the name in `jaxenvs.bridges.gymnasium` of what makes it.
+    """
+    name = id if "/" in id else f"jaxenvs/{id}"
+    if name in gymnasium.registry:
+        return
+    gymnasium.register(
+        name,
+        entry_point=f"jaxenvs.bridges.gymnasium:{entry_point}",
+        vector_entry_point="jaxenvs.bridges.gymnasium_vector:GymnasiumVectorEnv",
+        max_episode_steps=max_episode_steps,
+        kwargs={"env_id": id},
+    )

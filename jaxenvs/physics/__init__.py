@@ -1,0 +1,1 @@
+"""Physics as plain functions of arrays, which environments share."""

@@ -1,0 +1,191 @@
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxenvs.random import fusable
+from train.runs.checkpoint import CheckpointError, load, save
+
+
+class Tree(NamedTuple):
+    numbers: Any
+    parts: Any
+
+
+def tree():
+    return Tree(
+        numbers=jnp.array([[1.0, -0.0], [jnp.nan, jnp.inf]]),
+        parts={
+            "count": jnp.int32(7), "flag": jnp.bool_(True), "flags": jnp.array([True, False]),
+            "small": jnp.array([1e-42, 3.0]), "half": jnp.array([1.5], jnp.float16),
+            "bytes": jnp.arange(5, dtype=jnp.uint8), "none": jnp.zeros((0, 3)), "nothing": None,
+            "key": jax.random.key(3), "keys": jax.random.split(jax.random.key(4), 2),
+            "fused": fusable(jax.random.key(5)), "raw": jax.random.PRNGKey(6),
+        },
+    )  # fmt: skip
+
+
+def shapes():
+    return jax.eval_shape(tree)
+
+
+def bits(leaf):
+    return np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf).tobytes()
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "state.npz"
+    save(path, tree())
+    return path
+
+
+def refusal(path, like=None):
+    with pytest.raises(CheckpointError) as caught:
+        load(path, shapes() if like is None else like)
+    message = str(caught.value)
+    assert str(path) in message and "\n" not in message
+    return message
+
+
+def test_every_leaf_comes_back_bit_for_bit(path):
+    assert jax.tree.map(bits, load(path, shapes())) == jax.tree.map(bits, tree())
+
+
+def test_every_leaf_comes_back_with_its_shape_and_dtype(path):
+    found, saved = load(path, shapes()), tree()
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), found) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), saved
+    )
+
+
+def test_keys_come_back_as_keys_of_their_kind(path):
+    parts = load(path, shapes()).parts
+    for name in ("key", "keys", "fused"):
+        assert jax.random.key_impl(parts[name]) == jax.random.key_impl(tree().parts[name])
+    assert jax.random.uniform(parts["fused"]) == jax.random.uniform(tree().parts["fused"])
+
+
+def test_what_is_read_may_be_described_by_arrays(path):
+    assert jax.tree.map(bits, load(path, tree())) == jax.tree.map(bits, tree())
+
+
+def test_one_number_alone_is_a_tree(tmp_path):
+    save(tmp_path / "one.npz", jnp.float32(2.5))
+    assert load(tmp_path / "one.npz", jnp.float32(0.0)) == 2.5
+
+
+def test_saving_again_replaces_what_was_saved(path):
+    save(path, tree()._replace(numbers=jnp.ones((2, 2))))
+    assert load(path, shapes()).numbers.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_saving_leaves_nothing_but_the_file(path):
+    assert os.listdir(path.parent) == ["state.npz"]
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_refused(path, part):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(part * len(content))])
+    assert "is damaged" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello\n", b"\x00" * 1000, b"PK\x03\x04", b"\x80\x04.", b"\x93NUMPY\x01\x00"],
+    ids=["text", "zeros", "head of an archive", "pickle", "head of an array"],
+)  # fmt: skip
+def test_a_file_of_something_else_is_refused(path, content):
+    path.write_bytes(content)
+    assert "is damaged" in refusal(path)
+
+
+def test_a_single_array_is_refused(path):
+    with open(path, "wb") as file:
+        np.save(file, np.ones(3))
+    assert "is damaged" in refusal(path)
+
+
+def test_flipped_bytes_in_the_middle_of_an_array_are_refused(tmp_path):
+    path = tmp_path / "state.npz"
+    save(path, jnp.zeros(10_000))
+    content = bytearray(path.read_bytes())
+    content[20_000:20_002] = b"\xff\xff"
+    path.write_bytes(content)
+    assert "is damaged" in refusal(path, jnp.zeros(10_000))
+
+
+@pytest.mark.parametrize("mask", [0xFF, 0x01, 0x20])
+def test_a_flipped_byte_anywhere_is_refused_or_harmless(tmp_path, mask):
+    path, like = tmp_path / "state.npz", {"a": jnp.arange(3.0), "key": jax.random.key(1)}
+    save(path, like)
+    whole, wrong = path.read_bytes(), []
+    for index in range(len(whole)):
+        path.write_bytes(whole[:index] + bytes([whole[index] ^ mask]) + whole[index + 1 :])
+        try:
+            if jax.tree.map(bits, load(path, like)) != jax.tree.map(bits, like):
+                wrong.append(index)
+        except CheckpointError:
+            pass
+    assert wrong == []
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    assert refusal(tmp_path / "nowhere.npz") == f"{tmp_path / 'nowhere.npz'} does not exist"
+
+
+def test_a_folder_is_refused(tmp_path):
+    refusal(tmp_path)
+
+
+def test_a_missing_array_is_refused_by_name(path):
+    more = shapes()._replace(parts={**shapes().parts, "extra": jnp.ones(2)})
+    assert "lacks .parts['extra']" in refusal(path, more)
+
+
+def test_a_surplus_array_is_refused_by_name(path):
+    less = {name: leaf for name, leaf in shapes().parts.items() if name != "count"}
+    assert "holds .parts['count']" in refusal(path, shapes()._replace(parts=less))
+
+
+@pytest.mark.parametrize(
+    ("like", "said"),
+    [(jnp.ones((4,)), ".numbers is float32[2, 2], and this run needs float32[4]"),
+     (jnp.ones((2, 2), jnp.int32), ".numbers is float32[2, 2], and this run needs int32[2, 2]"),
+     (jnp.ones(()), ".numbers is float32[2, 2], and this run needs float32[]")],
+    ids=["shape", "dtype", "rank"],
+)  # fmt: skip
+def test_an_array_of_another_kind_is_refused_with_both_kinds(path, like, said):
+    assert said in refusal(path, shapes()._replace(numbers=like))
+
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
+def half_written(file, **_):
+    file.write(b"half")
+    raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "replacement", "error"),
+    [(np, "savez", half_written, OSError), (os, "fsync", interrupted, KeyboardInterrupt),
+     (os, "replace", interrupted, KeyboardInterrupt)],
+    ids=["writing", "syncing", "replacing"],
+)  # fmt: skip
+def test_an_interrupted_save_leaves_the_older_file_alone(path, monkeypatch, module, name, replacement, error):
+    before = path.read_bytes()
+    monkeypatch.setattr(module, name, replacement)
+    with pytest.raises(error):
+        save(path, tree()._replace(numbers=jnp.ones((2, 2))))
+    assert path.read_bytes() == before and os.listdir(path.parent) == ["state.npz"]
+
+
+def test_a_save_into_a_folder_that_is_missing_raises(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        save(pathlib.Path(tmp_path) / "nowhere" / "state.npz", tree())

@@ -1,0 +1,1 @@
+"""Functions that algorithms share: pure, each with a test of its own."""

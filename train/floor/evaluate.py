@@ -1,0 +1,103 @@
+"""Whole episodes of a fixed policy, each counted once, and what is said of them."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxenvs.random import fusable
+from jaxenvs.vector import where_done
+
+from .sharding import shard
+
+
+class Episodes(NamedTuple):
+    """What became of each episode; arrays are [num_envs, ...]."""
+
+    #: f32, sum of rewards.
+    episode_return: jax.Array
+    #: i32, steps.
+    episode_length: jax.Array
+    #: The last observation.
+    final_obs: Any
+    #: bool, whether it ended by itself; the others were truncated.
+    terminated: jax.Array
+
+
+# Steps between two looks at whether all is over; those past the end change nothing.
+_STEPS_A_LOOK = 16
+
+
+def evaluate(envs, act, key, mesh=None):
+    """Plays one whole episode in each environment of a batch.
+
+    Every environment counts once, so short episodes weigh no more than long ones.
+
+    Args:
+        envs: a `VectorEnv` with a time limit.
+        act: `act(key, obs) -> action` of one key and the batch's observations.
+        key: a JAX key.
+        mesh: with a mesh of `sharding.mesh_of`, each device plays its part of the episodes; they are the same ones.
+    Returns:
+        `Episodes`.
+    Raises:
+        ValueError: at trace time, if `envs` has no time limit.
+
+    >>> import jax, jaxenvs
+    >>> envs = jaxenvs.make_vec("SimpleRocket-v0", num_envs=8)
+    >>> episodes = evaluate(envs, lambda key, obs: -4 * obs[:, :1] - 4 * obs[:, 1:], jax.random.key(0))
+    >>> episodes.episode_length.tolist()
+    [500, 500, 500, 500, 500, 500, 500, 500]
+    """
+    if envs.max_episode_steps is None:
+        raise ValueError(
+            f"evaluation needs a time limit, and {envs.env!r} has none: make_vec(..., max_episode_steps=...)"
+        )
+    reset_key, run_key = jax.random.split(fusable(key))
+    state, obs = shard(mesh, envs.reset(reset_key))
+
+    def running(carry):
+        return ~carry[-1].all()
+
+    def advance(carry):
+        index, state, obs, episodes, over = carry
+        act_key, step_key = jax.random.split(jax.random.fold_in(run_key, index))
+        state, step = envs.step(step_key, state, act(act_key, obs))
+        now = Episodes(step.episode_return, step.episode_length, step.final_obs, step.terminated)
+        episodes = where_done(over, episodes, now)
+        return index + 1, state, step.obs, episodes, over | step.terminated | step.truncated
+
+    over = jnp.zeros(envs.num_envs, bool)
+    nothing = Episodes(state.episode_return, state.episode_length, obs, over)
+
+    def look(carry):
+        return jax.lax.fori_loop(0, _STEPS_A_LOOK, lambda _, carry: advance(carry), carry)
+
+    # Devices that share the episodes wait for each other at every look.
+    return jax.lax.while_loop(running, look, (jnp.int32(0), state, obs, nothing, over))[3]
+
+
+def summary(episodes):
+    """The figures that a person asks for.
+
+    Args:
+        episodes: `Episodes`.
+    Returns:
+        A dict of Python numbers: `mean`, `standard_error`, `std`, `median`, `quantiles` (0, 5, 25, 75, 95 and 100 per
+        cent, by name), `mean_length`, `terminated` (part of all) and `episodes`.
+    """
+    returns = np.asarray(episodes.episode_return, np.float64)
+    std = float(returns.std(ddof=1)) if returns.size > 1 else math.nan
+    quantiles = {f"{percent}%": float(np.percentile(returns, percent)) for percent in (0, 5, 25, 75, 95, 100)}
+    return {
+        "mean": float(returns.mean()),
+        "standard_error": std / math.sqrt(returns.size),
+        "std": std,
+        "median": float(np.median(returns)),
+        "quantiles": quantiles,
+        "mean_length": float(np.asarray(episodes.episode_length).mean()),
+        "terminated": float(np.mean(episodes.terminated)),
+        "episodes": int(returns.size),
+    }

@@ -1,0 +1,23 @@
+"""Rates that change over a run."""
+
+import jax.numpy as jnp
+
+
+def scheduled(start, final_part, updates, horizon):
+    """A rate that goes linearly from `start` to `final_part * start`.
+
+    Args:
+        start: the rate at first, f32[] or a float.
+        final_part: the rate at the end, as a part of `start`.
+        updates: i32[], updates made.
+        horizon: updates over which the rate changes; it stays constant with 0.
+    Returns:
+        f32[].
+
+    >>> import jax.numpy as jnp
+    >>> float(scheduled(2.0, 0.5, jnp.int32(5), 10.0))
+    1.5
+    """
+    done = jnp.clip(updates.astype(jnp.float32) / jnp.maximum(horizon, 1.0), 0.0, 1.0)
+    done = jnp.where(horizon > 0, done, 0.0)
+    return start * (1 - (1 - final_part) * done)

@@ -1,0 +1,68 @@
+"""Sharding helpers: meshes, placement, and averaging gradients."""
+
+import jax
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+AXIS = "devices"
+
+
+def mesh_of(count):
+    """A mesh of the first `count` devices; None for one, which needs no mesh.
+
+    Raises:
+        ValueError: if there are fewer devices.
+    """
+    found = jax.devices()
+    if not 1 <= count <= len(found):
+        raise ValueError(f"devices must be from 1 to the {len(found)} that JAX has here, got {count}")
+    return Mesh(np.array(found[:count]), (AXIS,)) if count > 1 else None
+
+
+def batch_sharding(mesh, tree, axis=0):
+    """The sharding of every leaf whose axis `axis` the devices share, as a pytree."""
+    return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS)), tree)
+
+
+def replicated(mesh, tree):
+    """The sharding of every leaf that each device has as a whole, as a pytree."""
+    return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), tree)
+
+
+def shard(mesh, tree, axis=0):
+    """While tracing: the same values, each device with its part of the axis; as they are without a mesh."""
+    return tree if mesh is None else jax.lax.with_sharding_constraint(tree, batch_sharding(mesh, tree, axis))
+
+
+def replicate(mesh, tree):
+    """While tracing: the same values, whole on each device; as they are without a mesh."""
+    return tree if mesh is None else jax.lax.with_sharding_constraint(tree, replicated(mesh, tree))
+
+
+def per_device(mesh, function, shared, parts, *, axis, together=False):
+    """`function(shared, parts)` on each device, with its part of the axis of every leaf of `parts`.
+
+    Args:
+        mesh: of `mesh_of`; without one, `function(shared, parts)` is called as it is.
+        together: whether the results of the devices are equal; they are parts of the same axis if not.
+    """
+    if mesh is None:
+        return function(shared, parts)
+    cut = PartitionSpec(*[None] * axis, AXIS)
+    # Without the check, gradients stay those of the device until `flat_mean`.
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=(PartitionSpec(), cut), out_specs=PartitionSpec() if together else cut,
+        check_vma=False,
+    )(shared, parts)  # fmt: skip
+
+
+def flat_mean(mesh, tree):
+    """Inside `per_device`: the mean over the devices of a pytree of floats, in one exchange; as it is without a mesh.
+
+    One for each leaf would cost more than the mean itself.
+    """
+    if mesh is None:
+        return tree
+    flat, unravel = ravel_pytree(tree)
+    return unravel(jax.lax.pmean(flat, AXIS))

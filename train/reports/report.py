@@ -1,0 +1,95 @@
+"""What a finished run shows a person: the learning curve, and a film of the trained agent."""
+
+import operator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from jaxenvs import Environment
+from jaxenvs.random import fusable
+from jaxenvs.vector import start_all, transition_all, truncated_all, where_done
+
+from ..presets import ALGORITHMS
+from ..runs.log import read_rows
+from .curve import save_curve
+from .film import save_gif, save_mp4
+
+# A GIF shows at most so many frames a second; faster films leave frames out.
+_GIF_FPS = 25
+# Seconds for which the last picture of an episode stands still, or as long as the episode was, if that is shorter.
+_HOLD = 0.8
+
+
+def write_curve(plan, folder):
+    """Draws `curve.png` from the run's figures; returns its path, or None where there are none, or none finite."""
+    rows = read_rows(Path(folder) / "metrics.jsonl")
+    if not any("return_mean" in row or "eval_mean" in row for row in rows):
+        return None
+    changed = plan.training if plan.curve_as_trained else {}
+    told = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
+    path = Path(folder) / "curve.png"
+    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{told}")
+    return path
+
+
+def write_film(plan, state, folder, *, seed, num_steps):
+    """Films the greedy policy in the environment as it is, as `film.gif` and `film.mp4`.
+
+    Args:
+        plan, state: of the run.
+        folder: where to.
+        seed: of the episodes filmed.
+        num_steps: how many steps, over as many episodes as they fill. How an episode ended stands still for a moment.
+    Returns:
+        The two paths; none if the environment has no picture.
+    """
+    envs = plan.evaluation_envs(1)
+    if type(envs.env).render is Environment.render:
+        return ()
+    fps = envs.env.render_fps
+    frames = _frames(envs.env, *_played(plan, envs, state, jax.random.key(seed), num_steps), hold=round(_HOLD * fps))
+    stride = -(-fps // _GIF_FPS)
+    gif, mp4 = Path(folder) / "film.gif", Path(folder) / "film.mp4"
+    save_gif(frames[::stride], gif, fps=fps / stride)
+    save_mp4(frames, mp4, fps=fps)
+    return gif, mp4
+
+
+def _frames(env, first, moved, begun, length, done, *, hold):
+    """Pictures of a first state, of each state that was reached, and of each new start."""
+    frames = [env.render(first)]
+    for t in range(len(done)):
+        frames.append(env.render(jax.tree.map(operator.itemgetter(t), moved)))
+        if done[t]:
+            frames += [frames[-1]] * (min(hold, int(length[t])) - 1)
+            frames.append(env.render(jax.tree.map(operator.itemgetter(t), begun)))
+    return frames
+
+
+def _played(plan, envs, state, key, num_steps):
+    """An environment's first state, and for each step: the state reached, that gone on from, length so far, end.
+
+    NumPy arrays with the steps in front; a state gone on from is another one where an episode ended.
+    """
+    algorithm = ALGORITHMS[plan.algorithm]
+
+    @jax.jit
+    def play(config, envs, state, key):
+        act = algorithm.policy(config, envs, state)
+
+        def advance(carry, index):
+            now, length, obs = carry
+            act_key, step_key, start_key = jax.random.split(jax.random.fold_in(key, index), 3)
+            moved, step = transition_all(envs, step_key, now, act(act_key, obs))
+            length = length + 1
+            done = step.terminated | truncated_all(envs, length)
+            after, obs = where_done(done, start_all(envs, start_key), (moved, step.obs))
+            return (after, jnp.where(done, 0, length), obs), (moved, after, length, done)
+
+        first, obs = start_all(envs, key)
+        start = (first, jnp.zeros(1, jnp.int32), obs)
+        return jax.tree.map(lambda x: x[0], first), jax.lax.scan(advance, start, jnp.arange(num_steps))[1]
+
+    first, steps = jax.device_get(play(plan.config, envs, state, fusable(key)))
+    return first, *jax.tree.map(lambda x: x[:, 0], steps)

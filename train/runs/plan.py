@@ -1,0 +1,125 @@
+"""`Plan`, everything that decides a run, and the folder that keeps it."""
+
+import dataclasses
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import jaxenvs
+from jaxenvs.loading import class_name
+from jaxenvs.random import as_key, fast
+
+from ..presets import ALGORITHMS
+
+#: What makes a key of each kind.
+KEYS = {"ordinary": as_key, "fast": fast}
+
+
+class RunError(Exception):
+    """A run that cannot be begun, read or gone on with; the message is one sentence for a person."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that decides a run; kept in the run's folder as `config.json`."""
+
+    algorithm: str
+    #: A registered id, or where the class is: "/home/me/my_env.py:MyEnv".
+    env: str
+    #: Constants of the environment that differ from its defaults.
+    constants: dict
+    #: Constants that differ further while training.
+    training: dict
+    #: Whether the learning curve's evaluations use the constants of training.
+    curve_as_trained: bool
+    #: The algorithm's `Config`.
+    config: Any
+    total_steps: int
+    seed: int
+    #: A mean return of the learning curve's evaluation, 1024 whole episodes, at which the run ends before its time.
+    until: float | None = None
+    #: The kind of random keys, one of `KEYS`.
+    keys: str = "ordinary"
+
+    def key(self, seed):
+        """A key of the run's kind."""
+        return KEYS[self.keys](jax.random.key(seed))
+
+    @property
+    def name(self):
+        """The environment's name for titles and folders."""
+        return class_name(self.env)
+
+    @property
+    def steps_per_update(self):
+        return self.config.num_envs * self.config.num_steps
+
+    @property
+    def num_updates(self):
+        """Updates of the whole run: total_steps, rounded up to whole updates."""
+        return -(-self.total_steps // self.steps_per_update)
+
+    def training_envs(self):
+        return jaxenvs.make_vec(self.env, self.config.num_envs, **{**self.constants, **self.training})
+
+    def evaluation_envs(self, episodes, **constants):
+        return jaxenvs.make_vec(self.env, episodes, **{**self.constants, **constants})
+
+
+def claim(folder):
+    """Makes a new folder; refuses one that holds anything, with a RunError: no run is ever overwritten."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = any(folder.iterdir())
+    except OSError as error:
+        raise RunError(f"{folder} cannot be made into a run's folder: {error.strerror}") from error
+    if taken:
+        raise RunError(
+            f"{folder} holds a run already, which is left as it is: choose another --out, or "
+            f"`python -m jaxenvs resume {folder}`"
+        )
+
+
+def free_folder(plan_name, root="runs"):
+    """The first of `root/name-1`, `root/name-2`, … that does not exist."""
+    number = 1
+    while (Path(root) / f"{plan_name}-{number}").exists():
+        number += 1
+    return Path(root) / f"{plan_name}-{number}"
+
+
+def write_plan(plan, folder):
+    text = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    text["config"] = dataclasses.asdict(plan.config)
+    text["versions"] = {"python": platform.python_version(), "jax": jax.__version__, "jaxenvs": jaxenvs.__version__}
+    text["device"] = jax.devices()[0].device_kind
+    (folder / "config.json").write_text(json.dumps(text, indent=2) + "\n")
+
+
+def read_plan(folder):
+    """The `Plan` of a run's folder.
+
+    Raises:
+        RunError: if the folder holds none, or one that cannot be read.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise RunError(f"{folder} holds no run: there is no {path.name} in it")
+    try:
+        stored = json.loads(path.read_text())
+        algorithm = ALGORITHMS[stored["algorithm"]]
+        config = {k: tuple(v) if isinstance(v, list) else v for k, v in stored["config"].items()}
+        names = {field.name for field in dataclasses.fields(Plan)}
+        plan = {**{k: v for k, v in stored.items() if k in names}, "config": algorithm.Config(**config)}
+        if not (isinstance(plan["total_steps"], int) and isinstance(plan["seed"], int)):
+            raise TypeError("total_steps and seed must be whole numbers")
+        if not isinstance(plan.get("until"), int | float | None):
+            raise TypeError("until must be a number, or null")
+        if plan.get("keys", "ordinary") not in KEYS:
+            raise TypeError(f"keys must be one of {list(KEYS)}, got {plan['keys']!r}")
+        return Plan(**plan)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged, or of another version: {error!r}") from error

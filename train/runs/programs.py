@@ -1,0 +1,105 @@
+"""The programs of a run: its beginning, a chunk of updates, and the evaluation for its curve."""
+
+import dataclasses
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import jax.numpy as jnp
+
+from ..floor.evaluate import evaluate, summary
+from ..floor.sharding import replicated
+from ..presets import ALGORITHMS
+from .compiling import compiled, host, run_often, run_once, untuned
+
+# Runs of at least so many steps repay autotuning on a GPU, by its figures on an H200.
+_TUNED_FROM = 300_000_000
+#: Episodes of an evaluation for the learning curve.
+CURVE_EPISODES = 1024
+
+
+class Programs:
+    """What a run computes on its devices, compiled side by side while the caller goes on.
+
+    Args:
+        plan: `Plan` of the run.
+        mesh: of `sharding.mesh_of`, or None.
+    """
+
+    def __init__(self, plan, mesh):
+        self._plan, self._mesh = plan, mesh
+        self._algorithm = ALGORITHMS[plan.algorithm]
+        self._config = dataclasses.replace(plan.config, schedule_updates=float(plan.num_updates))
+        self._envs = plan.training_envs()
+        self._watched = plan.evaluation_envs(CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
+        self._key = plan.key(plan.seed + 1)
+        like = jax.eval_shape(self._algorithm.init, plan.config, self._envs, self._key)
+        self._layout = None if mesh is None else self._algorithm.layout(mesh, like)
+        if mesh is not None:
+            like = jax.tree.map(
+                lambda x, lies: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=lies), like, self._layout
+            )
+        # XLA compiles without Python's lock. The longest goes first.
+        self._pool = ThreadPoolExecutor(2)
+        stays = None if mesh is None else (self._layout, replicated(mesh, 0))
+        advance = jax.jit(self._chunk, out_shardings=stays).lower(self._config, self._envs, like, 1)
+        hints = run_often() if plan.total_steps >= _TUNED_FROM else {**run_often(), **untuned()}
+        self._advance = self._pool.submit(compiled, advance, hints)
+        watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)
+        self._look = self._pool.submit(compiled, watch, untuned())
+
+    @property
+    def devices(self):
+        """How many share the training."""
+        return 1 if self._mesh is None else self._mesh.size
+
+    def begin(self):
+        """The state of a run's beginning.
+
+        It is made on the CPU: a GPU takes seconds to compile orthogonal matrices, and to load what makes them.
+        """
+        with jax.default_device(host()):
+            arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
+            on_host = self._layout if jax.default_backend() == "cpu" else None
+            init = jax.jit(self._algorithm.init, out_shardings=on_host).lower(*arguments)
+            state = compiled(init, run_once())(*arguments)
+        return state if jax.default_backend() == "cpu" else jax.device_put(state, self._layout or jax.devices()[0])
+
+    def placed(self, state):
+        """The state where `advance` has it."""
+        return state if self._layout is None else jax.device_put(state, self._layout)
+
+    def wait(self):
+        """Returns once all is compiled."""
+        for program in (self._look, self._advance):
+            program.result()
+
+    def close(self):
+        self._pool.shutdown()
+
+    def advance(self, state, count):
+        """So many updates: (state, sums of their metrics)."""
+        return self._advance.result()(self._config, self._envs, state, count)
+
+    def assess(self, state):
+        """A point of the learning curve."""
+        figures = summary(self._look.result()(self._config, self._watched, state, self._key))
+        return {"eval_mean": figures["mean"], "eval_se": figures["standard_error"]}
+
+    def _chunk(self, config, envs, state, count):
+        update = self._algorithm.update
+        if self._mesh is not None:
+            update = functools.partial(update, mesh=self._mesh)
+
+        def one(_, carry):
+            state, sums = carry
+            state, metrics = update(config, envs, state)
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        shapes = jax.eval_shape(update, config, envs, state)[1]
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        return jax.lax.fori_loop(0, count, one, (state, zeros))
+
+    def _watch(self, config, envs, state, key):
+        even = self._mesh is not None and CURVE_EPISODES % self._mesh.size == 0
+        return evaluate(envs, self._algorithm.policy(config, envs, state), key, self._mesh if even else None)

@@ -1,0 +1,177 @@
+"""The driver: chunks of updates on the device, and between them a progress bar, figures, evaluation and saving."""
+
+import contextlib
+import math
+import signal
+import time
+from pathlib import Path
+
+import jax
+
+from jaxenvs.loading import LoadError
+
+from ..floor.evaluate import evaluate, summary
+from ..floor.sharding import mesh_of
+from ..presets import ALGORITHMS
+from . import checkpoint
+from .log import Log, Progress, read_rows
+from .plan import RunError, claim, read_plan, write_plan
+from .programs import Programs
+
+# Chunks of a run: the bar moves, the state is saved and the policy evaluated so many times.
+_CHUNKS = 40
+
+
+def begin(plan, folder, *, quiet=False, devices=1):
+    """Starts a run in a new folder, and sees it to its end or to Ctrl-C.
+
+    Args:
+        plan: `Plan`.
+        folder: a folder that does not exist yet or is empty.
+        quiet: show no progress.
+        devices: how many share the work; figures depend on it by rounding only.
+    Returns:
+        True if the run came to its end, False if it was stopped.
+    Raises:
+        RunError: if the folder holds something.
+        ValueError: for a configuration that cannot be, or devices that cannot share it or are not there.
+    """
+    folder = Path(folder)
+    algorithm = ALGORITHMS[plan.algorithm]
+    algorithm.check(plan.config)
+    mesh = _mesh(plan, devices)
+    if plan.evaluation_envs(1).max_episode_steps is None:
+        raise RunError(
+            f"{plan.name} has no time limit, which its evaluation needs: give the class, or its registration, "
+            "max_episode_steps"
+        )
+    began = time.perf_counter()
+    with contextlib.closing(Programs(plan, mesh)) as programs:
+        state = programs.begin()
+        claim(folder)
+        write_plan(plan, folder)
+        # A run that is killed before its first chunk can then be resumed as well.
+        checkpoint.save(folder / "state.npz", state)
+        return _go_on(plan, folder, state, Log(folder), quiet, programs, began)
+
+
+def resume(folder, *, quiet=False, devices=1):
+    """Goes on with a run from its last checkpoint, as if it had never been stopped.
+
+    Args, Returns: as for `begin`.
+    Raises:
+        RunError: if the folder holds no run, or a damaged one.
+    """
+    plan, state = read(folder)
+    mesh = _mesh(plan, devices)
+    began = time.perf_counter()
+    with contextlib.closing(Programs(plan, mesh)) as programs:
+        log = Log(folder, upto=int(state.updates) * plan.steps_per_update)
+        return _go_on(plan, Path(folder), state, log, quiet, programs, began)
+
+
+def read_figures(folder):
+    """The rows of a run's figures so far."""
+    return read_rows(Path(folder) / "metrics.jsonl")
+
+
+def reached(plan, rows):
+    """Whether the last of the figures is the return that the run was to go on until."""
+    return plan.until is not None and bool(rows) and rows[-1].get("eval_mean", -math.inf) >= plan.until
+
+
+def _mesh(plan, devices):
+    ALGORITHMS[plan.algorithm].check_devices(plan.config, devices)
+    return mesh_of(devices)
+
+
+def read(folder):
+    """(Plan, state) of a run, as its last checkpoint has it.
+
+    Raises:
+        RunError: if the folder holds no run, or a damaged one.
+    """
+    plan = read_plan(folder)
+    try:
+        like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
+        return plan, checkpoint.load(Path(folder) / "state.npz", like)
+    except LoadError as error:
+        mend = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
+        raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {mend}") from error
+    except (checkpoint.CheckpointError, ValueError, TypeError) as error:
+        raise RunError(str(error)) from error
+
+
+def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=None):
+    """Evaluates a trained policy in the environment as it is, whatever it was trained on.
+
+    Returns:
+        (Episodes, dict): the raw results, and their `summary`.
+    """
+    envs = plan.evaluation_envs(episodes, **(constants or {}))
+    algorithm = ALGORITHMS[plan.algorithm]
+
+    @jax.jit
+    def whole(config, envs, state, key):
+        return evaluate(envs, algorithm.policy(config, envs, state, greedy=not stochastic), key)
+
+    results = whole(plan.config, envs, state, plan.key(seed))
+    return results, summary(results)
+
+
+def _go_on(plan, folder, state, log, quiet, programs, began):
+    chunk = max(1, round(plan.num_updates / _CHUNKS))
+    progress = Progress(
+        plan.num_updates * plan.steps_per_update, done=int(state.updates) * plan.steps_per_update, quiet=quiet
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(log.close)
+        stack.callback(progress.close)
+        state = programs.placed(state)
+        programs.wait()
+        progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}")
+        interrupt = stack.enter_context(_Interrupt())
+        while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
+            count = min(chunk, plan.num_updates - int(state.updates))
+            began = time.perf_counter()
+            state, sums = jax.block_until_ready(programs.advance(state, count))
+            seconds = time.perf_counter() - began
+            row = _row(plan, state, sums, count, seconds) | programs.assess(state)
+            log.write(row)
+            checkpoint.save(folder / "state.npz", state)
+            progress.advance(count * plan.steps_per_update, row)
+        if reached(plan, log.rows):
+            last = log.rows[-1]
+            progress.say(f"a return of {plan.until:g} is reached: {last['eval_mean']:.6g} at {last['steps']:,} steps")
+            return True
+    return int(state.updates) >= plan.num_updates
+
+
+def _row(plan, state, sums, count, seconds):
+    """The figures of a chunk: means over its updates, and over the episodes that ended in it."""
+    sums = {name: float(value) for name, value in sums.items()}
+    episodes = sums.pop("episodes")
+    returns, lengths = sums.pop("return_sum"), sums.pop("length_sum")
+    steps = count * plan.steps_per_update
+    row = {"steps": int(state.updates) * plan.steps_per_update, "steps_per_second": steps / seconds}
+    if episodes:
+        row |= {"return_mean": returns / episodes, "length_mean": lengths / episodes, "episodes": episodes}
+    return row | {name: value / count for name, value in sums.items()}
+
+
+class _Interrupt:
+    """While open, the first Ctrl-C (or SIGTERM) only sets `asked`; the second one stops at once."""
+
+    def __enter__(self):
+        self.asked = False
+        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _ask(self, number, frame):
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
