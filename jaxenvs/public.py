@@ -16,7 +16,6 @@ from jaxenvs.envs.pendulum import Pendulum
 from jaxenvs.envs.point_intercept import PointIntercept, PointInterceptContinuous
 from jaxenvs.envs.rocket_landing import RocketLanding
 from jaxenvs.envs.simple_rocket import SimpleRocket
-from jaxenvs.fused import Sums, fused_rollout
 from jaxenvs.registry import make, make_vec, register, registry
 from jaxenvs.rollout import Transitions, rollout
 from jaxenvs.vector import VectorEnv, VectorState, VectorStep
@@ -36,14 +35,12 @@ __all__ = [
     "RocketLanding",
     "SimpleRocket",
     "Step",
-    "Sums",
     "Transitions",
     "VectorEnv",
     "VectorState",
     "VectorStep",
     "check_env",
     "constant",
-    "fused_rollout",
     "make",
     "make_vec",
     "over_devices",

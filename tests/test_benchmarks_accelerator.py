@@ -20,7 +20,6 @@ def test_every_part_runs_quickly_and_leaves_its_figures(tmp_path, capsys, quick_
     # The presets' runs take minutes on a CPU.
     assert {row["part"] for row in rows} == set(accelerator.PARTS) - {"presets"}
     assert all((row.get("per_second") or row["steps_per_second"])["median"] > 0 for row in rows)
-    assert all(row["equal"] == 1 for row in rows if row["part"] == "fused")
     assert "SUMMARY cpu: HeartPole-v0 stepping" in capsys.readouterr().out
 
 
@@ -58,5 +57,5 @@ def test_rows_beyond_the_time_are_named_and_not_run(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("rate, verdict", [(9e9, "missed"), (2e10, "reached"), (4e10, "stretch reached")])
 def test_the_summary_compares_with_the_goal(rate, verdict):
-    row = {"part": "fused", "name": "HeartPole-v0 N=2^20", "steps_per_second": {"median": rate}}
+    row = {"part": "stepping", "name": "HeartPole-v0 N=2^20", "steps_per_second": {"median": rate}}
     assert f"(goal 2e+10 {verdict}, stretch 4e+10); PPO training: no figure" in accelerator.summary([row])

@@ -30,7 +30,7 @@ JAXENVS = [
     {"jaxenvs.explain"},
     {"jaxenvs.check", "jaxenvs.loading"},
     {"jaxenvs.registry"},
-    {"jaxenvs.bridges", "jaxenvs.experimental", "jaxenvs.fused", "jaxenvs.show"},
+    {"jaxenvs.bridges", "jaxenvs.experimental", "jaxenvs.show"},
     {"jaxenvs.public"},
     {"jaxenvs"},
     {"jaxenvs.starter"},

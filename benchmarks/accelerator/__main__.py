@@ -1,4 +1,4 @@
-"""What one accelerator makes of it all: ceilings, stepping, the fused rollout, PPO, precisions, populations, presets.
+"""What one accelerator makes of it all: ceilings, stepping, PPO, populations, precisions, presets.
 
     python -m benchmarks.accelerator                  # some nine minutes on one GPU
     python -m benchmarks.accelerator --quick          # a minute or two, anywhere: small sizes, figures that mean little
@@ -21,14 +21,13 @@ from pathlib import Path
 
 import jax
 
-from benchmarks.accelerator import ceilings, fused, populations, precision, presets, stepping, training
+from benchmarks.accelerator import ceilings, populations, precision, presets, stepping, training
 from benchmarks.common import RESULTS, machine
 
 #: Each part's module, and its share of the time.
 PARTS = {
     "ceilings": (ceilings, 0.06),
     "stepping": (stepping, 0.2),
-    "fused": (fused, 0.14),
     "training": (training, 0.2),
     "populations": (populations, 0.14),
     "precision": (precision, 0.12),
@@ -165,7 +164,7 @@ def rate_of(row):
 def summary(rows):
     """One line: the best figures against the goals."""
     sentences = []
-    kinds = {"HeartPole-v0 stepping": ("HeartPole-v0", ("stepping", "fused")), "PPO training": ("PPO", ("training",))}
+    kinds = {"HeartPole-v0 stepping": ("HeartPole-v0", ("stepping",)), "PPO training": ("PPO", ("training",))}
     for name, (word, parts) in kinds.items():
         found = [
             rate_of(r) for r in rows if r["part"] in parts and r["name"].startswith(word) and "steps_per_second" in r

@@ -3,7 +3,6 @@
 import jax
 from jax.extend import core as jex_core
 
-from jaxenvs.explain.blame import where  # noqa: F401 - for jaxenvs.fused
 
 
 def equations(jaxpr):

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -15,12 +16,13 @@ class Log:
     """
 
     def __init__(self, folder, *, upto=None):
-        from tensorboardX import SummaryWriter
-
         self.path = Path(folder) / "metrics.jsonl"
         self.rows = [row for row in read_rows(self.path) if upto is None or row["steps"] <= upto]
         self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
-        self._events = SummaryWriter(str(folder), purge_step=None if upto is None else upto + 1)
+        # tensorboardX imports PyTorch where there is one, which takes seconds: a thread of its own does it, and writes.
+        self._thread = ThreadPoolExecutor(1)
+        self._events = self._thread.submit(_events, folder, None if upto is None else upto + 1)
+        self._written = []
         self._file = open(self.path, "a")  # noqa: SIM115 - closed by close()
 
     def write(self, row):
@@ -34,13 +36,30 @@ class Log:
         self.rows.append(row)
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
-        for name, value in row.items():
-            if name != "steps":
-                self._events.add_scalar(name, value, steps)
+        self._written.append(self._thread.submit(self._add, steps, row))
 
     def close(self):
+        """Waits until all events are written.
+
+        Raises:
+            OSError: if they could not be.
+        """
         self._file.close()
-        self._events.close()
+        self._written.append(self._thread.submit(lambda: self._events.result().close()))
+        self._thread.shutdown()
+        for written in self._written:
+            written.result()
+
+    def _add(self, steps, row):
+        for name, value in row.items():
+            if name != "steps":
+                self._events.result().add_scalar(name, value, steps)
+
+
+def _events(folder, purge_step):
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 def read_rows(path):

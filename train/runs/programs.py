@@ -54,16 +54,20 @@ class Programs:
         return 1 if self._mesh is None else self._mesh.size
 
     def begin(self):
-        """The state of a run's beginning.
+        """The initial state of a run.
 
         It is made on the CPU: a GPU takes seconds to compile orthogonal matrices, and to load what makes them.
         """
+        if jax.default_backend() == "cpu":
+            return self._initial(self._layout)
         with jax.default_device(host()):
-            arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
-            on_host = self._layout if jax.default_backend() == "cpu" else None
-            init = jax.jit(self._algorithm.init, out_shardings=on_host).lower(*arguments)
-            state = compiled(init, run_once())(*arguments)
-        return state if jax.default_backend() == "cpu" else jax.device_put(state, self._layout or jax.devices()[0])
+            state = self._initial(None)
+        return jax.device_put(state, self._layout or jax.devices()[0])
+
+    def _initial(self, layout):
+        arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
+        init = jax.jit(self._algorithm.init, out_shardings=layout).lower(*arguments)
+        return compiled(init, run_once())(*arguments)
 
     def placed(self, state):
         """The state where `advance` has it."""
