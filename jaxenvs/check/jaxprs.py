@@ -4,7 +4,6 @@ import jax
 from jax.extend import core as jex_core
 
 
-
 def equations(jaxpr):
     """Every equation of a jaxpr, closed or not, those of its inner jaxprs included."""
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
