@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow bench interop lint format venv lock clean
+.PHONY: help train test test-all test-slow bench interop lint format venv lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,10 +28,14 @@ help:  ## list the targets
 train: venv  ## train PPO on HeartPole-v0
 	$(PY) -m train ppo --env HeartPole-v0 $(ARGS)
 
+# One file stays in one process, which compiles for all of its tests.
 test: venv  ## run the tests, without the slow ones
-	$(PY) -m pytest -n 2 $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-slow: venv  ## run the slow tests (long learning runs)
+test-all: venv  ## run every test
+	$(PY) -m pytest -n 2 --dist loadfile -m "not accelerator" $(ARGS)
+
+test-slow: venv  ## run the slow tests (long runs, and the wheel in an environment of its own)
 	$(PY) -m pytest -n 2 -m slow $(ARGS)
 
 bench: venv  ## run the short set of benchmarks, and print a table of ours, peers and limits
@@ -50,7 +54,7 @@ interop: $(INTEROP:%=interop-%)  ## run the clients that others wrote on our env
 
 interop-%: venv
 	@test -e .interop/$*/ready || { $(PY) -m venv --clear .interop/$* && \
-		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax pillow pytest && \
+		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax flax chex pillow pytest && \
 		touch .interop/$*/ready; }
 	.interop/$*/bin/python -m pytest -W default -p no:cacheprovider tests/interop/test_$*.py
 

@@ -1,10 +1,12 @@
 """Settings of the whole suite: the oracles of `tests/reference` can be imported, and JAX is at its strictest."""
 
+import os
 import pathlib
 import sys
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 TESTS = pathlib.Path(__file__).parent
 if str(TESTS) not in sys.path:
@@ -23,6 +25,26 @@ def strict_jax(request):
     dtypes, ranks = "standard" if found or mixed else "strict", "allow" if found else "raise"
     with jax.numpy_dtype_promotion(dtypes), jax.numpy_rank_promotion(ranks):
         yield
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """Where compiled programs are kept for the session: all its processes compile a program only once."""
+    folder = tmp_path_factory.getbasetemp()
+    # Each worker has a folder of its own in that of the session.
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "compiled"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once(compiled):
+    jax.config.update("jax_compilation_cache_dir", str(compiled))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 import jaxenvs
 import train
@@ -54,13 +53,13 @@ def as_a_user_has_it():
 
 
 @pytest.mark.parametrize("name", sorted(modules()))
-def test_docstring_examples_run(name):
+def test_docstring_examples_run(name, quick_compiles):
     module = importlib.import_module(name)
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
 @pytest.mark.parametrize("page", pages())
-def test_python_blocks_run(page, monkeypatch):
+def test_python_blocks_run(page, monkeypatch, quick_compiles):
     for block in BLOCK.findall((ROOT / page).read_text()):
         example = types.ModuleType("example")
         monkeypatch.setitem(sys.modules, "example", example)
@@ -70,19 +69,8 @@ def test_python_blocks_run(page, monkeypatch):
         assert [line for line in expected if line.split(":")[0].strip() not in printed.getvalue()] == []
 
 
-@pytest.fixture
-def compiled_once(tmp_path_factory):
-    """Programs that commands of one page have in common are compiled once."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    compilation_cache.reset_cache()
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-    compilation_cache.reset_cache()
-
-
 @pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
-def test_a_page_runs_from_top_to_bottom(page, empty_folder, monkeypatch, capsys, quick_compiles, compiled_once):
+def test_a_page_runs_from_top_to_bottom(page, empty_folder, monkeypatch, capsys, quick_compiles):
     """In an empty folder: Python blocks in one namespace, those that begin with a file's name as that file."""
     namespace = types.ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", namespace)
