@@ -138,7 +138,7 @@ def ppo_repeated(id, num_envs, devices):
     config, envs = ppo.Config(num_envs=num_envs), jaxenvs.make_vec(id, num_envs)
     state = jax.jit(lambda key: ppo.init(config, envs, key))(jax.random.key(0))
     mesh = mesh_of(devices)
-    places = ppo.layout(mesh, state) if mesh is not None else None
+    places = ppo.shardings(mesh, state) if mesh is not None else None
     state = jax.device_put(state, places)
     began = time.perf_counter()
     update = jax.jit(lambda state: ppo.update(config, envs, state, mesh)[0], out_shardings=places).lower(state)
@@ -168,7 +168,7 @@ def population(id, members, varied):
         key, _ = carry
         key, seeds = jax.random.split(key)
         states, metrics = jax.vmap(train)(jax.random.split(seeds, members), rates)
-        return key, (states.params, metrics["return_sum"])
+        return key, (states.params, metrics.return_sum)
 
     key = jax.random.key(0)
     shapes = jax.eval_shape(whole, (key, None))[1]

@@ -103,8 +103,7 @@ class VectorEnv:
             TypeError, ValueError: for actions of another shape or kind than the space declares, and, where they are
                 NumPy arrays, for one outside the space. See `Environment.step` for what happens inside `jit`.
         """
-        if not isinstance(action, jax.Array):
-            action = _checked_host_actions(self, action)
+        action = checked_actions(self, action)
         if any(isinstance(leaf, Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
             return _step(self, key, state, action)
         return _step_by_parts(*self._parts(state.episode_length.sharding), key, state, action)
@@ -136,7 +135,11 @@ class VectorEnv:
 
 @jax.jit
 def _reset(envs, key):
-    env_state, obs = start_all(envs, fusable(key))
+    return _start(envs, fusable(key))
+
+
+def _start(envs, key):
+    env_state, obs = start_all(envs, key)
     zeros = jnp.zeros(envs.num_envs, jnp.float32)
     return VectorState(env_state, zeros, zeros.astype(jnp.int32)), obs
 
@@ -148,20 +151,49 @@ def _step_by_parts(structure, leaves, key, state, action):
 
 @jax.jit
 def _step(envs, key, state, action):
+    return same_step(advance(envs, key, state, action))
+
+
+class Advance(NamedTuple):
+    """One step of a batch before any autoreset, and the new episodes that may replace those that ended."""
+
+    #: `VectorState` after the step, with the return and the length of the episode so far.
+    moved: VectorState
+    #: `Step`, with the observations of `moved`.
+    step: Any
+    #: bool[num_envs].
+    truncated: jax.Array
+    #: `VectorState` and observations of new episodes in all environments.
+    fresh: VectorState
+    fresh_obs: Any
+
+    @property
+    def done(self):
+        return self.step.terminated | self.truncated
+
+
+def advance(envs, key, state, action):
+    """Steps the whole batch without autoreset, and starts an episode in each environment: `Advance`."""
     step_key, start_key = jax.random.split(fusable(key))
     env_state, step = transition_all(envs, step_key, state.env_state, action)
-    episode_return = state.episode_return + step.reward
-    episode_length = state.episode_length + 1
-    truncated = truncated_all(envs, episode_length)
-    done = step.terminated | truncated
-    start_state, start_obs = start_all(envs, start_key)
-    after = VectorState(
-        env_state=where_done(done, start_state, env_state),
-        episode_return=jnp.where(done, 0.0, episode_return),
-        episode_length=jnp.where(done, 0, episode_length),
+    moved = VectorState(env_state, state.episode_return + step.reward, state.episode_length + 1)
+    fresh, fresh_obs = _start(envs, start_key)
+    return Advance(moved, step, truncated_all(envs, moved.episode_length), fresh, fresh_obs)
+
+
+def same_step(advanced):
+    """(VectorState, VectorStep) where a new episode replaces one that ended, in the same step."""
+    moved, step, done = advanced.moved, advanced.step, advanced.done
+    after, obs = where_done(done, (advanced.fresh, advanced.fresh_obs), (moved, step.obs))
+    return after, VectorStep(
+        obs=obs,
+        reward=step.reward,
+        terminated=step.terminated,
+        truncated=advanced.truncated,
+        final_obs=step.obs,
+        episode_return=moved.episode_return,
+        episode_length=moved.episode_length,
     )
-    obs = where_done(done, start_obs, step.obs)
-    return after, VectorStep(obs, step.reward, step.terminated, truncated, step.obs, episode_return, episode_length)
 
 
 def where_done(done, fresh, running):
@@ -196,6 +228,12 @@ def transition_all(envs, key, env_state, action):
     return jax.vmap(type(env).step, (axes, 0, 0, 0))(env, jax.random.split(key, envs.num_envs), env_state, action)
 
 
+def observe_all(envs, env_state):
+    """The observations of a batch of environment states, where the environment defines `observe`."""
+    axes = constant_axes(envs.env, envs.num_envs)
+    return jax.vmap(type(envs.env).observe, (axes, 0))(envs.env, env_state)
+
+
 def constant_axes(env, num_envs):
     """The `vmap` axes of an environment's constants: 0 for each that has a batch axis in front, else None.
 
@@ -217,7 +255,10 @@ def constant_axes(env, num_envs):
     return jax.tree.unflatten(structure, axes)
 
 
-def _checked_host_actions(envs, action):
+def checked_actions(envs, action):
+    """The actions; values are checked where they are NumPy arrays or lists, and not in JAX arrays and tracers."""
+    if isinstance(action, jax.Array):
+        return action
     if isinstance(action, list):
         action = np.asarray(action)
     spaces.check_host_value(envs.action_space, action, where=f"VectorEnv({type(envs.env).__name__}).step: actions")

@@ -108,18 +108,20 @@ def test_the_contract_holds_there(env_id):
 
 
 def test_the_networks_products_are_float32():
-    from train.floor.networks import init_mlp, mlp
+    from train.floor import networks
 
     key, obs_key = jax.random.split(jax.random.key(0))
     x = jax.random.normal(obs_key, (4096, 8))
+    network = networks.Network(networks.MLP((64, 64)), 4)
 
-    def outputs_and_gradients(layers, x):
-        return mlp(layers, x), jax.grad(lambda layers: (mlp(layers, x) ** 2).mean())(layers)
+    def outputs_and_gradients(params, x):
+        square = lambda params: (networks.apply(network, params, x) ** 2).mean()  # noqa: E731
+        return networks.apply(network, params, x), jax.grad(square)(params)
 
     with jax.default_device(CPU):
-        layers = init_mlp(key, (8, 64, 64, 4), last_scale=1.0)
-        here = jax.jit(outputs_and_gradients)(layers, x)
-    there = jax.jit(outputs_and_gradients)(*jax.device_put((layers, x), DEVICE))
+        params = networks.init(network, key, 8)
+        here = jax.jit(outputs_and_gradients)(params, x)
+    there = jax.jit(outputs_and_gradients)(*jax.device_put((params, x), DEVICE))
     for a, b in zip(jax.tree.leaves(there), jax.tree.leaves(here), strict=True):
         # TF32 keeps ten bits: its errors are a hundred times as large.
         assert float(jnp.linalg.norm(a - jax.device_put(b, DEVICE)) / np.linalg.norm(b)) < 1e-5
@@ -132,7 +134,7 @@ def test_ppo_learns_five_choices_there():
     config = ppo.Config(num_envs=64, num_steps=16, minibatches=2)
     state, metrics = jax.jit(lambda key: ppo.train(config, env, key, 30))(jax.random.key(0))
     assert all(leaf.devices() == {DEVICE} for leaf in jax.tree.leaves(state))
-    assert float(metrics["return_sum"][-1] / metrics["episodes"][-1]) > 0.95
+    assert float(metrics.return_sum[-1] / metrics.episodes[-1]) > 0.95
 
 
 def test_the_same_seed_trains_the_same_there_again():

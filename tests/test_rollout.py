@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -217,3 +218,74 @@ def test_a_scan_carries_observations_only_where_they_cannot_be_made_from_the_sta
         scan = next(eqn for eqn in traced.eqns if eqn.primitive.name == "scan")
         # What is stacked has the axis of time in front.
         assert sum(out.aval.shape == obs.shape for out in scan.outvars) == carried
+
+
+def pairs(key, obs):
+    """The policy, with what it drew."""
+    action = policy(key, obs)
+    return action, {"twice": 2.0 * action, "key": jax.random.key_data(key)}
+
+
+def test_what_a_policy_returns_besides_actions_is_handed_to_collect():
+    envs, state, obs = situation()
+    collect = lambda obs, action, extra, step: (action, extra["twice"], step.reward)  # noqa: E731
+    action, twice, reward = rollout(envs, pairs, KEY, state, obs, STEPS, collect)[2]
+    assert_same((action, reward), (scanned()[2].action, scanned()[2].reward))
+    assert_same(twice, 2.0 * scanned()[2].action)
+
+
+def test_by_default_extras_stand_beside_the_transitions():
+    envs, state, obs = situation()
+    after, after_obs, (steps, extra) = rollout(envs, pairs, KEY, state, obs, STEPS)
+    assert_same((after, after_obs, steps), scanned())
+    assert extra["key"].shape == (STEPS, 2) and len(np.unique(extra["key"], axis=0)) == STEPS
+
+
+def test_a_fold_sums_without_keeping_the_steps():
+    envs, state, obs = situation()
+    fold = lambda total, reward: (total[0] + reward, total[1] + 1), (jnp.zeros(ENVS), 0)
+    after, after_obs, (total, count) = rollout(
+        envs, policy, KEY, state, obs, STEPS, lambda obs, action, step: step.reward, fold=fold
+    )
+    assert_same((after, after_obs), scanned()[:2])
+    np.testing.assert_allclose(total, scanned()[2].reward.sum(0), rtol=1e-5)
+    assert count == STEPS
+
+
+class TwoTaps(jaxenvs.Environment):
+    """Actions are a pair."""
+
+    max_episode_steps = 4
+
+    @property
+    def action_space(self):
+        return gymnasium.spaces.Tuple([gymnasium.spaces.Discrete(2), gymnasium.spaces.Discrete(3)])
+
+    @property
+    def observation_space(self):
+        return gymnasium.spaces.Box(-10.0, 10.0, (1,))
+
+    def reset(self, key):
+        return jnp.float32(0.0), jnp.zeros(1)
+
+    def step(self, key, state, action):
+        first, second = action
+        reward = (first + 10 * second).astype(jnp.float32)
+        return state, jaxenvs.Step(jnp.zeros(1), reward, jnp.bool_(False))
+
+
+@pytest.mark.parametrize("extra", [False, True], ids=["alone", "with extra"])
+def test_a_pair_that_is_an_action_of_a_tuple_space_is_no_extra(extra):
+    envs = jaxenvs.make_vec(TwoTaps(), ENVS)
+    state, obs = envs.reset(KEY)
+    action = jnp.ones(ENVS, jnp.int32), jnp.full(ENVS, 2, jnp.int32)
+    act = lambda key, obs: (action, obs) if extra else action  # noqa: E731
+    kept = rollout(envs, act, KEY, state, obs, 3)[2]
+    steps = kept[0] if extra else kept
+    assert isinstance(steps, Transitions) and (steps.reward == 21.0).all()
+
+
+def test_a_constant_action_outside_the_space_is_refused_by_value():
+    envs, state, obs = situation()
+    with pytest.raises(ValueError, match=r"SimpleRocket\)\.step: actions must be in Box"):
+        rollout(envs, lambda key, obs: np.full((ENVS, 1), 7.0, np.float32), KEY, state, obs, 3)

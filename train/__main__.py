@@ -76,8 +76,8 @@ def _devices(options, algorithm, config):
     from .runs.compiling import request_cpu_devices, wake
 
     _told(algorithm.check, config)
-    wanted = options.devices or algorithm.most_devices(config, num_cores())
-    _told(algorithm.check_devices, config, wanted)
+    wanted = options.devices or algorithm.useful_devices(config, num_cores())
+    _told(algorithm.check, config, wanted)
     there = request_cpu_devices(wanted)
     wake()
     return options.devices or there
@@ -287,6 +287,8 @@ def _type_of(default):
         return _truth
     if isinstance(default, tuple):
         return lambda text: tuple(_whole(part) for part in text.split(","))
+    if isinstance(default, str):
+        return str
     return _whole if isinstance(default, int) else float
 
 

@@ -86,5 +86,5 @@ def operations_per_step():
 
 def mean_return(metrics):
     """Of the episodes that ended in the last update of a chunk; None where none did."""
-    episodes, total = (float(np.asarray(metrics[name])[-1]) for name in ("episodes", "return_sum"))
+    episodes, total = (float(np.asarray(x)[-1]) for x in (metrics.episodes, metrics.return_sum))
     return total / episodes if episodes and math.isfinite(total) else None

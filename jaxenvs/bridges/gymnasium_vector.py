@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode
 from jaxenvs.core import Environment
 from jaxenvs.registry import make_vec
 from jaxenvs.spaces import bounds
-from jaxenvs.vector import VectorState, start_all, transition_all, truncated_all, where_done
+from jaxenvs.vector import VectorState, advance, observe_all, where_done
 
 _UNSET: Any = object()
 
@@ -178,32 +178,25 @@ def _merged(mask, fresh, running):
 
 @jax.jit
 def _from_state(envs, carry, env_state):
-    obs = jax.vmap(envs.env.observe)(env_state)
+    obs = observe_all(envs, env_state)
     return carry._replace(state=carry.state._replace(env_state=env_state), obs=obs)
 
 
 @functools.partial(jax.jit, static_argnames="mode")
 def _advance(envs, mode, carry, actions):
     """(carry, (reward, terminated, truncated), final_obs)."""
-    step_key, start_key = jax.random.split(jax.random.fold_in(carry.key, carry.steps))
-    env_state, step = transition_all(envs, step_key, carry.state.env_state, actions)
-    length = carry.state.episode_length + 1
-    truncated = truncated_all(envs, length)
-    done = step.terminated | truncated
-    moved = VectorState(env_state, carry.state.episode_return + step.reward, length)
+    advanced = advance(envs, jax.random.fold_in(carry.key, carry.steps), carry.state, actions)
+    moved, step, truncated = advanced.moved, advanced.step, advanced.truncated
     if mode is AutoresetMode.DISABLED:
-        after = carry._replace(steps=carry.steps + 1, state=moved, obs=step.obs, over=done)
+        after = carry._replace(steps=carry.steps + 1, state=moved, obs=step.obs, over=advanced.done)
         return after, (step.reward, step.terminated, truncated), step.obs
-    start_state, start_obs = start_all(envs, start_key)
-    zeros = jnp.zeros_like(moved.episode_return)
-    fresh = VectorState(start_state, zeros, zeros.astype(jnp.int32))
-    anew = done if mode is AutoresetMode.SAME_STEP else carry.over
-    state, obs = where_done(anew, (fresh, start_obs), (moved, step.obs))
+    restart = advanced.done if mode is AutoresetMode.SAME_STEP else carry.over
+    state, obs = where_done(restart, (advanced.fresh, advanced.fresh_obs), (moved, step.obs))
     if mode is AutoresetMode.SAME_STEP:
         after = carry._replace(steps=carry.steps + 1, state=state, obs=obs)
         return after, (step.reward, step.terminated, truncated), step.obs
-    reward = jnp.where(anew, 0.0, step.reward)
-    terminated, truncated = step.terminated & ~anew, truncated & ~anew
+    reward = jnp.where(restart, 0.0, step.reward)
+    terminated, truncated = step.terminated & ~restart, truncated & ~restart
     after = _Carry(carry.key, carry.steps + 1, state, obs, terminated | truncated)
     return after, (reward, terminated, truncated), step.obs
 

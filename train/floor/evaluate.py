@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxenvs.random import fusable
+from jaxenvs.rollout import rollout
 from jaxenvs.vector import where_done
 
 from .sharding import shard
@@ -58,25 +59,26 @@ def evaluate(envs, act, key, mesh=None):
     reset_key, run_key = jax.random.split(fusable(key))
     state, obs = shard(mesh, envs.reset(reset_key))
 
-    def running(carry):
-        return ~carry[-1].all()
-
-    def advance(carry):
-        index, state, obs, episodes, over = carry
-        act_key, step_key = jax.random.split(jax.random.fold_in(run_key, index))
-        state, step = envs.step(step_key, state, act(act_key, obs))
+    def count(total, step):
+        episodes, over = total
         now = Episodes(step.episode_return, step.episode_length, step.final_obs, step.terminated)
-        episodes = where_done(over, episodes, now)
-        return index + 1, state, step.obs, episodes, over | step.terminated | step.truncated
+        return where_done(over, episodes, now), over | step.terminated | step.truncated
+
+    def running(carry):
+        return ~carry[-1][1].all()
+
+    def look(carry):
+        index, state, obs, total = carry
+        state, obs, total = rollout(
+            envs, act, jax.random.fold_in(run_key, index), state, obs, _STEPS_A_LOOK,
+            lambda obs, action, step: step, fold=(count, total),
+        )  # fmt: skip
+        return index + 1, state, obs, total
 
     over = jnp.zeros(envs.num_envs, bool)
     nothing = Episodes(state.episode_return, state.episode_length, obs, over)
-
-    def look(carry):
-        return jax.lax.fori_loop(0, _STEPS_A_LOOK, lambda _, carry: advance(carry), carry)
-
     # Devices that share the episodes wait for each other at every look.
-    return jax.lax.while_loop(running, look, (jnp.int32(0), state, obs, nothing, over))[3]
+    return jax.lax.while_loop(running, look, (jnp.int32(0), state, obs, (nothing, over)))[-1][0]
 
 
 def summary(episodes):

@@ -1,4 +1,4 @@
-"""Minibatches: a batch cut into chunks of time, and the chunks shuffled."""
+"""Minibatches: a batch cut into segments of time, and the segments shuffled."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def permutation(key, count):
 
     `jax.random.permutation` sorts pairs, twice; XLA:CPU sorts single words ten times as fast. So up to 2**16 numbers
     are the low bits of random words, which are sorted once. Words whose random bits are equal stay in rising order,
-    which is of no account to which minibatch a number falls into, but at the minibatches' borders.
+    which only affects numbers at the border of two minibatches.
     """
     bits = jax.random.bits(key, (count,))
     if count > 2**16:
@@ -40,7 +40,7 @@ def permutation(key, count):
     return (words & low).astype(jnp.int32)
 
 
-def chunks(x, length):
-    """[time, num_envs, ...] -> [chunks, length, ...], each a piece of one environment's time; `length` divides time."""
+def segments(x, length):
+    """[time, num_envs, ...] -> [segments, length, ...], each of one environment; `length` divides time."""
     pieces = x.reshape(x.shape[0] // length, length, *x.shape[1:])
     return jnp.moveaxis(pieces, 1, 2).reshape(-1, length, *x.shape[2:])

@@ -1,81 +1,213 @@
-"""Multilayer perceptrons as plain pytrees."""
+"""Networks as flax modules: an affine layer that is fast on CPUs, perceptrons, and convolutions for pictures.
+
+A network is a body, which any `flax.linen` module f32[..., inputs] -> f32[..., width] can be, and an affine head.
+"""
 
 import math
-from typing import NamedTuple
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from gymnasium import spaces
+
+ACTIVATIONS = {
+    "tanh": nn.tanh,
+    "relu": nn.relu,
+    "elu": nn.elu,
+    "gelu": nn.gelu,
+    "silu": nn.silu,
+    "sigmoid": nn.sigmoid,
+    "linear": lambda x: x,
+}
+#: Names that `body` knows.
+NETWORKS = "mlp", "cnn", "small-cnn"
 
 
-class Dense(NamedTuple):
-    """One affine layer."""
+class Dense(nn.Module):
+    """An affine layer whose samples are columns, f32[inputs, samples] -> f32[features, samples].
 
-    #: f32[inputs, outputs]
-    weight: jax.Array
-    #: f32[outputs]
-    bias: jax.Array
+    Kernels are orthogonal at first and biases 0 (Saxe et al. 2014; gains as in Andrychowicz et al. 2021). Gradients are
+    by reverse mode only (`jax.grad`, `jax.vjp`).
+    """
+
+    features: int
+    #: Gain of the orthogonal kernel.
+    scale: float = math.sqrt(2)
+
+    @nn.compact
+    def __call__(self, columns):
+        kernel = self.param("kernel", nn.initializers.orthogonal(self.scale), (columns.shape[0], self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        return _affine(kernel, bias, columns)
 
 
-def init_mlp(key, sizes, *, last_scale):
-    """Orthogonal weights and zero biases (Saxe et al. 2014; gains as in Andrychowicz et al. 2021).
+class MLP(nn.Module):
+    """Affine layers with an activation after each, f32[..., inputs] -> f32[..., hidden[-1]]."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    #: One of `ACTIVATIONS`.
+    activation: str = "tanh"
+    #: Normalise each layer's outputs before the activation (Ba et al. 2016).
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x):
+        columns = _columns(x)
+        for width in self.hidden:
+            columns = Dense(width)(columns)
+            if self.layer_norm:
+                columns = nn.LayerNorm(reduction_axes=0, feature_axes=0)(columns)
+            columns = ACTIVATIONS[self.activation](columns)
+        return _rows(columns, x)
+
+
+class CNN(nn.Module):
+    """Convolutions and an affine layer, f32[..., height * width * channels] -> f32[..., hidden].
+
+    The defaults are the network of Mnih et al. 2015 (Nature 518) for 84 x 84 pictures.
+    """
+
+    #: Height, width and channels of a picture, whose numbers come as one flat vector.
+    shape: tuple[int, int, int]
+    channels: tuple[int, ...] = (32, 64, 64)
+    kernels: tuple[int, ...] = (8, 4, 3)
+    strides: tuple[int, ...] = (4, 2, 1)
+    hidden: int = 512
+    activation: str = "relu"
+
+    @nn.compact
+    def __call__(self, x):
+        activation = ACTIVATIONS[self.activation]
+        picture = x.reshape(-1, *self.shape)
+        for channels, kernel, stride in zip(self.channels, self.kernels, self.strides, strict=True):
+            convolution = nn.Conv(
+                channels, (kernel, kernel), (stride, stride), padding="VALID", precision=_precision(),
+                kernel_init=nn.initializers.orthogonal(math.sqrt(2)),
+            )  # fmt: skip
+            picture = activation(convolution(picture))
+        columns = Dense(self.hidden)(picture.reshape(picture.shape[0], -1).T)
+        return _rows(activation(columns), x)
+
+
+class Network(nn.Module):
+    """A body and an affine head, f32[..., inputs] -> f32[..., outputs]."""
+
+    body: nn.Module
+    outputs: int
+    #: Gain of the head's orthogonal kernel.
+    scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, x):
+        hidden = self.body(x)
+        return _rows(Dense(self.outputs, self.scale, name="head")(_columns(hidden)), hidden)
+
+
+def ensemble(count, body, outputs, scale=1.0) -> Any:
+    """Several networks of one form with parameters of their own, such as twin critics.
+
+    Returns:
+        A module f32[..., inputs] -> f32[count, ..., outputs]; its parameters have an axis of `count` in front.
+    """
+    shared: Any = None
+    together = nn.vmap(
+        Network, variable_axes={"params": 0}, split_rngs={"params": True}, in_axes=shared, axis_size=count
+    )
+    return together(body, outputs, scale)
+
+
+def body(network, space, *, hidden, activation):
+    """The body of a network.
 
     Args:
-        key: a JAX key.
-        sizes: widths of the layers, inputs and outputs included.
-        last_scale: gain of the last layer; the hidden ones have sqrt(2).
-    Returns:
-        A tuple of `Dense`.
+        network: a `flax.linen` module, which is taken as it is, or one of `NETWORKS`: "mlp" is `MLP(hidden,
+            activation)`, "cnn" the network of Mnih et al. 2015, "small-cnn" one for small pictures (one layer of 16
+            convolutions of 3 x 3 and an affine layer of 128, as Young and Tian 2019 for MinAtar).
+        space: the observation space; pictures are Boxes of the shape (height, width, channels).
+        hidden: widths of the perceptron's layers.
+        activation: one of `ACTIVATIONS`.
+    Raises:
+        ValueError: for another network or activation, or a space that is not one of pictures large enough.
     """
-    keys = jax.random.split(key, len(sizes) - 1)
-    scales = [math.sqrt(2)] * (len(sizes) - 2) + [last_scale]
-    layers = zip(keys, scales, sizes[:-1], sizes[1:], strict=True)
-    return tuple(Dense(_orthogonal(k, scale, n, m), jnp.zeros(m)) for k, scale, n, m in layers)
+    if isinstance(network, nn.Module):
+        return network
+    check(network, hidden, activation)
+    if network == "mlp":
+        return MLP(tuple(hidden), activation)
+    least = 36 if network == "cnn" else 3
+    if not (isinstance(space, spaces.Box) and len(space.shape) == 3 and min(space.shape[:2]) >= least):
+        raise ValueError(
+            f"network={network!r} needs observations of the shape (height, width, channels) of at least {least} x "
+            f"{least}, got {space}"
+        )
+    height, width, channels = space.shape
+    if network == "cnn":
+        return CNN((height, width, channels))
+    return CNN((height, width, channels), channels=(16,), kernels=(3,), strides=(1,), hidden=128)
 
 
-def mlp(layers, x):
-    """tanh between the layers, none after the last; f32[..., inputs] -> f32[..., outputs].
+def check(network, hidden, activation):
+    """Refuses names and widths that `body` does not know, with a ValueError that says which there are."""
+    if not (network in NETWORKS if isinstance(network, str) else isinstance(network, nn.Module)):
+        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, or a flax.linen module, got {network!r}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+    if min(hidden, default=1) < 1:
+        raise ValueError(f"hidden must be widths of at least 1, got {hidden}")
 
-    Gradients are by reverse mode only (`jax.grad`, `jax.vjp`).
-    """
+
+def init(network, key, inputs) -> Any:
+    """The initial parameters of a network for vectors of `inputs` numbers: a dict, with flax's names."""
+    return network.init(key, jnp.zeros((1, inputs)))["params"]
+
+
+def apply(network, params, x) -> Any:
+    """`network` with these parameters at f32[..., inputs]."""
+    return network.apply({"params": params}, x)
+
+
+def _columns(x):
     # Samples are columns inside: XLA:CPU multiplies these matrices, and their gradients, at full speed.
-    columns = x.reshape(-1, x.shape[-1]).T
-    for layer in layers[:-1]:
-        columns = jnp.tanh(_affine(layer, columns))
-    outputs = _affine(layers[-1], columns).T
-    return outputs.reshape(*x.shape[:-1], outputs.shape[-1])
+    return x.reshape(-1, x.shape[-1]).T
+
+
+def _rows(columns, like):
+    rows = columns.T
+    return rows.reshape(*like.shape[:-1], rows.shape[-1])
 
 
 @jax.custom_vjp
-def _affine(layer, columns):
+def _affine(kernel, bias, columns):
     """f32[inputs, samples] -> f32[outputs, samples]."""
     # XLA:CPU's fast kernels take no transposed left operand. A barrier keeps the compiler from taking back a transpose.
-    outputs = _product("oi,is->os", jax.lax.optimization_barrier(layer.weight.T), columns)
-    return outputs + jnp.broadcast_to(layer.bias[:, None], outputs.shape)
+    outputs = _product("oi,is->os", jax.lax.optimization_barrier(kernel.T), columns)
+    return outputs + jnp.broadcast_to(bias[:, None], outputs.shape)
 
 
-def _affine_forward(layer, columns):
-    return _affine(layer, columns), (layer, columns)
+def _affine_forward(kernel, bias, columns):
+    return _affine(kernel, bias, columns), (kernel, columns)
 
 
-def _affine_backward(kept, slope):
-    layer, columns = kept
-    inputs, outputs = layer.weight.shape
+def _affine_backward(saved, slope):
+    kernel, columns = saved
+    inputs, outputs = kernel.shape
     # Nor do they take a left operand of fewer rows than the right one has: 20 times slower for a layer of two outputs.
     if outputs < inputs:
-        weight = _product("is,os->io", columns, slope)
+        change = _product("is,os->io", columns, slope)
     else:
-        weight = jax.lax.optimization_barrier(_product("os,is->oi", slope, columns)).T
-    return Dense(weight, slope.sum(1)), _product("io,os->is", layer.weight, slope)
-
-
-def _product(subscripts, left, right):
-    """A matrix product in float32, unless `jax_default_matmul_precision` asks for another: GPUs use TF32 by default."""
-    asked = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
-    return jnp.einsum(subscripts, left, right, precision="highest" if asked is None else None)
+        change = jax.lax.optimization_barrier(_product("os,is->oi", slope, columns)).T
+    return change, slope.sum(1), _product("io,os->is", kernel, slope)
 
 
 _affine.defvjp(_affine_forward, _affine_backward)
 
 
-def _orthogonal(key, scale, rows, columns):
-    return jax.nn.initializers.orthogonal(scale)(key, (rows, columns), jnp.float32)
+def _product(subscripts, left, right):
+    return jnp.einsum(subscripts, left, right, precision=_precision())
+
+
+def _precision() -> Any:
+    """Float32, unless `jax_default_matmul_precision` asks for another precision: GPUs use TF32 by default."""
+    asked = jax.config.jax_default_matmul_precision  # pyright: ignore[reportAttributeAccessIssue]
+    return "highest" if asked is None else None

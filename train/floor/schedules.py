@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 
-def scheduled(start, final_part, updates, horizon):
+def linear(start, final_part, updates, horizon):
     """A rate that goes linearly from `start` to `final_part * start`.
 
     Args:
@@ -15,7 +15,7 @@ def scheduled(start, final_part, updates, horizon):
         f32[].
 
     >>> import jax.numpy as jnp
-    >>> float(scheduled(2.0, 0.5, jnp.int32(5), 10.0))
+    >>> float(linear(2.0, 0.5, jnp.int32(5), 10.0))
     1.5
     """
     done = jnp.clip(updates.astype(jnp.float32) / jnp.maximum(horizon, 1.0), 0.0, 1.0)

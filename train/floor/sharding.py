@@ -40,21 +40,22 @@ def replicate(mesh, tree):
     return tree if mesh is None else jax.lax.with_sharding_constraint(tree, replicated(mesh, tree))
 
 
-def per_device(mesh, function, shared, parts, *, axis, together=False):
-    """`function(shared, parts)` on each device, with its part of the axis of every leaf of `parts`.
+def per_device(mesh, function, parts, *, axis, together=False, **shared):
+    """`function(parts, **shared)` on each device, with its part of the axis of every leaf of `parts`.
 
     Args:
-        mesh: of `mesh_of`; without one, `function(shared, parts)` is called as it is.
-        together: whether the results of the devices are equal; they are parts of the same axis if not.
+        mesh: of `mesh_of`; without one, the function is called once with everything.
+        together: whether the results of the devices are equal; if not, they are parts of the same axis.
+        shared: pytrees of which each device has all.
     """
     if mesh is None:
-        return function(shared, parts)
+        return function(parts, **shared)
     cut = PartitionSpec(*[None] * axis, AXIS)
     # Without the check, gradients stay those of the device until `flat_mean`.
     return jax.shard_map(
-        function, mesh=mesh, in_specs=(PartitionSpec(), cut), out_specs=PartitionSpec() if together else cut,
-        check_vma=False,
-    )(shared, parts)  # fmt: skip
+        lambda parts, shared: function(parts, **shared), mesh=mesh, in_specs=(cut, PartitionSpec()),
+        out_specs=PartitionSpec() if together else cut, check_vma=False,
+    )(parts, shared)  # fmt: skip
 
 
 def flat_mean(mesh, tree):

@@ -4,11 +4,10 @@ import operator
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 
 from jaxenvs import Environment
 from jaxenvs.random import fusable
-from jaxenvs.vector import start_all, transition_all, truncated_all, where_done
+from jaxenvs.rollout import scan_steps
 
 from ..presets import ALGORITHMS
 from ..runs.log import read_rows
@@ -68,28 +67,24 @@ def _frames(env, first, moved, begun, length, done, *, hold):
 
 
 def _played(plan, envs, state, key, num_steps):
-    """An environment's first state, and for each step: the state reached, that gone on from, length so far, end.
+    """An environment's first state, and for each step: the next state, the state after autoreset, the length, done.
 
-    NumPy arrays with the steps in front; a state gone on from is another one where an episode ended.
+    NumPy arrays with the steps in front; `length` is that of the episode so far.
     """
     algorithm = ALGORITHMS[plan.algorithm]
 
     @jax.jit
     def play(config, envs, state, key):
+        start_key, run_key = jax.random.split(key)
+        first, obs = envs.reset(start_key)
+
+        def collect(moment):
+            step = moment.step
+            return moment.moved, moment.after, step.episode_length, step.terminated | step.truncated
+
         act = algorithm.policy(config, envs, state)
-
-        def advance(carry, index):
-            now, length, obs = carry
-            act_key, step_key, start_key = jax.random.split(jax.random.fold_in(key, index), 3)
-            moved, step = transition_all(envs, step_key, now, act(act_key, obs))
-            length = length + 1
-            done = step.terminated | truncated_all(envs, length)
-            after, obs = where_done(done, start_all(envs, start_key), (moved, step.obs))
-            return (after, jnp.where(done, 0, length), obs), (moved, after, length, done)
-
-        first, obs = start_all(envs, key)
-        start = (first, jnp.zeros(1, jnp.int32), obs)
-        return jax.tree.map(lambda x: x[0], first), jax.lax.scan(advance, start, jnp.arange(num_steps))[1]
+        _, _, steps = scan_steps(envs, act, run_key, first, obs, num_steps, collect)
+        return first.env_state, steps
 
     first, steps = jax.device_get(play(plan.config, envs, state, fusable(key)))
-    return first, *jax.tree.map(lambda x: x[:, 0], steps)
+    return jax.tree.map(lambda x: x[0], first), *jax.tree.map(lambda x: x[:, 0], steps)

@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def steps_per_update(self):
-        return self.config.num_envs * self.config.num_steps
+        return ALGORITHMS[self.algorithm].steps_per_update(self.config)
 
     @property
     def num_updates(self):

@@ -1,12 +1,11 @@
 """The programs of a run: its beginning, a chunk of updates, and the evaluation for its curve."""
 
-import dataclasses
 import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
-import jax.numpy as jnp
 
+from ..floor.episodes import merged, no_metrics
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import replicated
 from ..presets import ALGORITHMS
@@ -29,19 +28,19 @@ class Programs:
     def __init__(self, plan, mesh):
         self._plan, self._mesh = plan, mesh
         self._algorithm = ALGORITHMS[plan.algorithm]
-        self._config = dataclasses.replace(plan.config, schedule_updates=float(plan.num_updates))
+        self._config = self._algorithm.scheduled(plan.config, plan.num_updates)
         self._envs = plan.training_envs()
         self._watched = plan.evaluation_envs(CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
         self._key = plan.key(plan.seed + 1)
         like = jax.eval_shape(self._algorithm.init, plan.config, self._envs, self._key)
-        self._layout = None if mesh is None else self._algorithm.layout(mesh, like)
+        self._shardings = None if mesh is None else self._algorithm.shardings(mesh, like)
         if mesh is not None:
             like = jax.tree.map(
-                lambda x, lies: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=lies), like, self._layout
+                lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), like, self._shardings
             )
         # XLA compiles without Python's lock. The longest goes first.
         self._pool = ThreadPoolExecutor(2)
-        stays = None if mesh is None else (self._layout, replicated(mesh, 0))
+        stays = None if mesh is None else (self._shardings, replicated(mesh, 0))
         advance = jax.jit(self._chunk, out_shardings=stays).lower(self._config, self._envs, like, 1)
         hints = run_often() if plan.total_steps >= _TUNED_FROM else {**run_often(), **untuned()}
         self._advance = self._pool.submit(compiled, advance, hints)
@@ -59,10 +58,10 @@ class Programs:
         It is made on the CPU: a GPU takes seconds to compile orthogonal matrices, and to load what makes them.
         """
         if jax.default_backend() == "cpu":
-            return self._initial(self._layout)
+            return self._initial(self._shardings)
         with jax.default_device(host()):
             state = self._initial(None)
-        return jax.device_put(state, self._layout or jax.devices()[0])
+        return jax.device_put(state, self._shardings or jax.devices()[0])
 
     def _initial(self, layout):
         arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
@@ -71,7 +70,7 @@ class Programs:
 
     def placed(self, state):
         """The state where `advance` has it."""
-        return state if self._layout is None else jax.device_put(state, self._layout)
+        return state if self._shardings is None else jax.device_put(state, self._shardings)
 
     def wait(self):
         """Returns once all is compiled."""
@@ -82,7 +81,7 @@ class Programs:
         self._pool.shutdown()
 
     def advance(self, state, count):
-        """So many updates: (state, sums of their metrics)."""
+        """`count` updates: (state, their merged metrics)."""
         return self._advance.result()(self._config, self._envs, state, count)
 
     def assess(self, state):
@@ -96,13 +95,12 @@ class Programs:
             update = functools.partial(update, mesh=self._mesh)
 
         def one(_, carry):
-            state, sums = carry
+            state, total = carry
             state, metrics = update(config, envs, state)
-            return state, jax.tree.map(jnp.add, sums, metrics)
+            return state, merged(total, metrics)
 
-        shapes = jax.eval_shape(update, config, envs, state)[1]
-        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-        return jax.lax.fori_loop(0, count, one, (state, zeros))
+        like = jax.eval_shape(update, config, envs, state)[1]
+        return jax.lax.fori_loop(0, count, one, (state, no_metrics(like)))
 
     def _watch(self, config, envs, state, key):
         even = self._mesh is not None and CURVE_EPISODES % self._mesh.size == 0

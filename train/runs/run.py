@@ -37,8 +37,6 @@ def begin(plan, folder, *, quiet=False, devices=1):
         ValueError: for a configuration that cannot be, or devices that cannot share it or are not there.
     """
     folder = Path(folder)
-    algorithm = ALGORITHMS[plan.algorithm]
-    algorithm.check(plan.config)
     mesh = _mesh(plan, devices)
     if plan.evaluation_envs(1).max_episode_steps is None:
         raise RunError(
@@ -81,7 +79,7 @@ def reached(plan, rows):
 
 
 def _mesh(plan, devices):
-    ALGORITHMS[plan.algorithm].check_devices(plan.config, devices)
+    ALGORITHMS[plan.algorithm].check(plan.config, devices)
     return mesh_of(devices)
 
 
@@ -134,9 +132,9 @@ def _go_on(plan, folder, state, log, quiet, programs, began):
         while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
             count = min(chunk, plan.num_updates - int(state.updates))
             began = time.perf_counter()
-            state, sums = jax.block_until_ready(programs.advance(state, count))
+            state, metrics = jax.block_until_ready(programs.advance(state, count))
             seconds = time.perf_counter() - began
-            row = _row(plan, state, sums, count, seconds) | programs.assess(state)
+            row = _row(plan, state, metrics, count, seconds) | programs.assess(state)
             log.write(row)
             checkpoint.save(folder / "state.npz", state)
             progress.advance(count * plan.steps_per_update, row)
@@ -147,16 +145,20 @@ def _go_on(plan, folder, state, log, quiet, programs, began):
     return int(state.updates) >= plan.num_updates
 
 
-def _row(plan, state, sums, count, seconds):
-    """The figures of a chunk: means over its updates, and over the episodes that ended in it."""
-    sums = {name: float(value) for name, value in sums.items()}
-    episodes = sums.pop("episodes")
-    returns, lengths = sums.pop("return_sum"), sums.pop("length_sum")
+def _row(plan, state, metrics, count, seconds):
+    """The figures of a chunk: over the episodes that ended in it, and means over its updates."""
+    metrics = jax.tree.map(float, metrics)
     steps = count * plan.steps_per_update
     row = {"steps": int(state.updates) * plan.steps_per_update, "steps_per_second": steps / seconds}
-    if episodes:
-        row |= {"return_mean": returns / episodes, "length_mean": lengths / episodes, "episodes": episodes}
-    return row | {name: value / count for name, value in sums.items()}
+    if metrics.episodes:
+        row |= {
+            "return_mean": metrics.return_sum / metrics.episodes,
+            "return_min": metrics.return_min,
+            "return_max": metrics.return_max,
+            "length_mean": metrics.length_sum / metrics.episodes,
+            "episodes": metrics.episodes,
+        }
+    return row | {name: total / count for name, total in metrics.means.items()}
 
 
 class _Interrupt:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from train.floor.minibatches import chunks, permutation
+from train.floor.minibatches import permutation, segments
 
 
 def test_a_chunk_is_a_piece_of_the_time_of_one_environment():
     time, member = jnp.arange(8)[:, None], jnp.arange(16)
-    pieces = chunks(jnp.broadcast_to(100 * member, (8, 16)) + jnp.broadcast_to(time, (8, 16)), 4)
+    pieces = segments(jnp.broadcast_to(100 * member, (8, 16)) + jnp.broadcast_to(time, (8, 16)), 4)
     assert pieces.shape == (32, 4)
     assert {tuple(piece) for piece in pieces.tolist()} == {
         tuple(100 * n + t for t in range(start, start + 4)) for n in range(16) for start in (0, 4)

@@ -33,7 +33,7 @@ def learned(id, count):
     envs, mesh = jaxenvs.make_vec(id, 16), mesh_of(count)
     state = jax.jit(ppo.init)(config, envs, jax.random.key(3))
     if mesh is not None:
-        state = jax.device_put(state, ppo.layout(mesh, state))
+        state = jax.device_put(state, ppo.shardings(mesh, state))
     update = jax.jit(ppo.update, static_argnames="mesh").lower(config, envs, state, mesh=mesh).compile()
     sums = []
     for _ in range(4):
@@ -45,7 +45,8 @@ def learned(id, count):
     text = update.as_text()
     return {
         "state": numbers((state.params, state.optimiser, state.obs_moments, state.return_moments, state.obs)),
-        "metrics": {name: [float(m[name]) for m in sums] for name in sums[0]},
+        "metrics": {name: [float(m.means[name]) for m in sums] for name in sums[0].means}
+        | {"episodes": [float(m.episodes) for m in sums]},
         "lengths": np.asarray(episodes.episode_length).tolist(),
         "parts": [len(x.sharding.device_set) for x in (state.obs, state.discounted)],
         "exchanges": [len(re.findall(r" all-reduce(?:-start)?\\(", part)) for part in loops(text)],
@@ -104,18 +105,18 @@ def test_devices_exchange_once_a_minibatch(learned, id):
 
 def test_as_many_cores_as_share_evenly_and_have_enough_to_do_are_used():
     config = ppo.Config(num_envs=256, num_steps=128, minibatches=4)
-    assert [ppo.most_devices(config, cores) for cores in (1, 2, 3, 8, 64)] == [1, 2, 2, 8, 16]
+    assert [ppo.useful_devices(config, cores) for cores in (1, 2, 3, 8, 64)] == [1, 2, 2, 8, 16]
 
 
 def test_small_minibatches_stay_on_one_device():
-    assert ppo.most_devices(ppo.Config(num_envs=64, num_steps=32, minibatches=4), 8) == 1
+    assert ppo.useful_devices(ppo.Config(num_envs=64, num_steps=32, minibatches=4), 8) == 1
 
 
 @pytest.mark.parametrize("count", [0, 3, 512])
 def test_devices_that_cannot_share_evenly_are_refused(count):
     with pytest.raises(ValueError) as caught:
-        ppo.check_devices(ppo.Config(num_envs=256, num_steps=128, minibatches=4), count)
-    expected = f"devices must divide num_envs=256 and the 1024 stretches of a minibatch, got {count}"
+        ppo.check(ppo.Config(num_envs=256, num_steps=128, minibatches=4), count)
+    expected = f"devices must divide num_envs=256 and the 1024 segments of a minibatch, got {count}"
     assert str(caught.value) == expected
 
 
