@@ -21,20 +21,19 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-import optax
-from jax.flatten_util import ravel_pytree
 
 from jaxenvs import make_vec, rollout, static
 from jaxenvs.random import fusable
 
-from .floor import networks
+from .floor import gradients, networks
 from .floor.episodes import check_batch, episode_metrics, staggered
+from .floor.gradients import adam, descend, mean_gradient
 from .floor.heads import choices, distribution_over, features, num_features, num_outputs, to_action
 from .floor.minibatches import segments, shuffled
 from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
 from .floor.returns import gae
 from .floor.schedules import linear
-from .floor.sharding import batch_sharding, flat_mean, per_device, replicate, replicated, shard
+from .floor.sharding import batch_sharding, per_device, replicate, replicated, shard
 
 # Samples of a minibatch, for each device: with fewer, two devices were no faster than one.
 _LEAST_SAMPLES = 512
@@ -111,7 +110,7 @@ class TrainState(NamedTuple):
     """The full training state."""
 
     params: Params
-    #: Adam's, with one vector of all parameters for each of its moments: XLA has less to compile than with a dozen.
+    #: Adam's state.
     optimiser: Any
     #: Moments of the observation features, f32[features].
     obs_moments: Moments
@@ -199,7 +198,7 @@ def init(config, envs, key):
     env_state, obs = envs.reset(env_key)
     return TrainState(
         params=params,
-        optimiser=_optimiser(config).init(ravel_pytree(params)[0]),
+        optimiser=gradients.init(adam(config.max_grad_norm), params),
         obs_moments=init_moments((inputs,)),
         return_moments=init_moments(()),
         discounted=jnp.zeros(config.num_envs),
@@ -378,21 +377,17 @@ def _learn(config, envs, state, batch, key, mesh):
     moments = advantage.mean((1, 2)), advantage.std((1, 2))
 
     def learn(rows, config, data, moments, step_size, entropy_bonus, learner):
-        optimiser = _optimiser(config)
+        optimiser = adam(config.max_grad_norm)
 
-        def descend(carry, now):
+        def step(carry, now):
             params, optimiser_state = carry
             rows, moments = now
             minibatch = jax.tree.map(lambda x: x[rows].reshape(-1, *x.shape[2:]), data)
             cost = lambda params: loss(config, envs, params, minibatch, entropy_bonus, moments)  # noqa: E731
-            gradient, parts = jax.grad(cost, has_aux=True)(params)
-            gradient, unravel = ravel_pytree(gradient)
-            gradient, parts = flat_mean(mesh, (gradient, parts))
-            change, optimiser_state = optimiser.update(gradient, optimiser_state)
-            params = jax.tree.map(lambda p, c: p - step_size * c, params, unravel(jnp.asarray(change)))
-            return (params, optimiser_state), parts
+            gradient, parts = mean_gradient(mesh, cost, params)
+            return descend(optimiser, optimiser_state, params, gradient, step_size), parts
 
-        return jax.lax.scan(descend, learner, (rows, moments))
+        return jax.lax.scan(step, learner, (rows, moments))
 
     learner = state.params, state.optimiser
     (params, optimiser), parts = per_device(
@@ -412,7 +407,3 @@ def _networks(config, envs):
 
 def _standardised(config, moments, x):
     return standardise(moments, x, clip=10.0) if config.normalise_observations else x
-
-
-def _optimiser(config):
-    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), optax.scale_by_adam(eps=1e-5))
