@@ -41,7 +41,7 @@ test-slow: venv  ## run the slow tests (long runs, and the wheel in an environme
 bench: venv  ## run the short set of benchmarks, and print a table of ours, peers and limits
 	$(PY) -m benchmarks
 
-# Each client's pins clash with the others', so each gets an environment of its own under .interop.
+# Each client's pins clash with the others', so each gets its own environment under .interop.
 INTEROP := wrappers sb3 gymnax rllib
 # A CUDA build of PyTorch is several gigabytes: TORCH=torch==2.13.0 or the like asks for one that is at hand.
 TORCH ?= torch
@@ -63,12 +63,12 @@ lint: venv  ## check style, formatting and types
 	$(PY) -m ruff format --check
 	$(PY) -m pyright
 
-format: venv  ## mend style and formatting in place
+format: venv  ## fix style and formatting in place
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
 # .venv keeps a copy of the lock and of the pyproject.toml it was made from, each written once its step has succeeded.
-# Without an equal copy of the lock, .venv is made anew; without one of pyproject.toml, the project is installed again.
+# If its copy of the lock differs, .venv is made again; if that of pyproject.toml differs, the project is reinstalled.
 venv:  ## make .venv, or bring it up to date
 	@set -e; \
 	case "$(JAX)" in ''|cuda12|cuda13|tpu) ;; *) \

@@ -2,7 +2,7 @@
 
     python -m benchmarks                 # also: make bench; some three minutes on two cores
 
-Each benchmark runs in a process of its own and writes `results/bench_*.json`; the files without `bench_` are of
+Each benchmark runs in a separate process and writes `results/bench_*.json`; the files without `bench_` are of
 longer runs. Each line compares figures of one process; where nobody was measured there, it has a dash.
 """
 
@@ -24,7 +24,7 @@ PEERS = {
     "gymnax, tuned": "gymnax, tuned as ours",
     "gymnax, a key each, tuned": "gymnax, its own rollout, tuned",
 }
-#: Which of ours is held against which generator of the C.
+#: Which of our results is compared with which generator in C.
 LIMITS = (("jaxenvs", "threefry2x32-20 as ours"), ("jaxenvs, fast keys", "philox4x32-10"))
 DASH = "-"
 LINE = "{:50} {:>8} {:>8} {:>11} {:>8} {:>12}  {}"

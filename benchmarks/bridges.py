@@ -33,7 +33,7 @@ def main():
     parser.add_argument("--num-envs", type=int)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--sb3", action="store_true", help="Stable-Baselines3's PPO in place of plain stepping")
+    parser.add_argument("--sb3", action="store_true", help="Stable-Baselines3's PPO instead of plain stepping")
     parser.add_argument("--tuned", action="store_true", help="after jaxenvs.tune_cpu(1): XLA computes on one core")
     parser.add_argument("--name", default="bridges", help="of the file in benchmarks/results/")
     options = parser.parse_args()
@@ -74,7 +74,7 @@ class Bridged:
         self.play(3)
 
     def play(self, steps):
-        """Steps per second of the whole batch."""
+        """Steps per second of the entire batch."""
         began = time.perf_counter()
         for action in itertools.islice(itertools.cycle(self.actions), steps):
             out = self.envs.step(action)
@@ -110,7 +110,7 @@ class Plain:
         self.play(3)
 
     def play(self, steps):
-        """Steps per second of the whole batch."""
+        """Steps per second of the entire batch."""
         began = time.perf_counter()
         pairs = zip(itertools.cycle(self.keys), itertools.cycle(self.actions), strict=False)
         for key, action in itertools.islice(pairs, steps):

@@ -67,13 +67,13 @@ def measure(id, num_envs, calls, runs):
     ratio = spread([ours / bound for ours, bound in zip(found["ours"], least)], digits=3)
     row = {"id": id, "num_envs": num_envs, "calls": calls}
     row |= {f"{name}_us": spread(values, digits=1) for name, values in found.items()}
-    told = "  ".join(f"{name} {row[f'{name}_us']['median']:.0f} us" for name in found)
-    print(f"{id:16} N={num_envs}  {told}  ours over floor and physics {ratio['median']:.2f}")
+    times = "  ".join(f"{name} {row[f'{name}_us']['median']:.0f} us" for name in found)
+    print(f"{id:16} N={num_envs}  {times}  ours over floor and physics {ratio['median']:.2f}")
     return {**row, "ours_over_floor_and_physics": ratio}
 
 
 def follow(step, key, state, actions, calls):
-    """So many calls, each from the state that the one before returned."""
+    """A number of calls, each from the state that the previous one returned."""
     for _ in range(calls):
         state, last = step(key, state, actions)
     return state, last

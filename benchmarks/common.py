@@ -113,7 +113,7 @@ def compiled(function, *args, **options):
 
 
 def ask_for_devices(count):
-    """Has JAX make so many devices of the host's cores, before its first computation; accelerators stay as they are."""
+    """Splits the host's cores into `count` JAX devices, before the first computation; accelerators are not changed."""
     import jax
 
     jax.config.update("jax_num_cpu_devices", count)
@@ -154,7 +154,7 @@ def _over(count, *axes):
 
 
 def spread(values, digits=None):
-    """Median, least and greatest of several measurements, rounded to so many digits behind the point if told."""
+    """Median, minimum and maximum of several measurements, optionally rounded to a number of decimals."""
     found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
     if digits is not None:
         found = {name: round(value, digits) if digits else round(value) for name, value in found.items()}
@@ -170,14 +170,14 @@ def save(name, rows, **more):
 
 
 def save_into(name, rows, key, **more):
-    """Writes rows into `results/name.json`, in place of those with the same values under `key`; the others stay.
+    """Writes rows into `results/name.json`, instead of those with the same values under `key`; the others are kept.
 
     Each row says of which commit and day it is. Rows of another machine, or of another JAX, are dropped: they cannot
     stand beside these.
 
     Args:
         rows: dicts.
-        key: names of the values that tell rows apart and that they are sorted by.
+        key: names of the values that identify a row, and by which rows are sorted.
     """
     RESULTS.mkdir(exist_ok=True)
     path, here = RESULTS / f"{name}.json", machine()
@@ -202,12 +202,12 @@ def load(name):
 
 
 def merged(old, new, key):
-    """Old rows, with new ones in place of those that have the same values under `key`, sorted by these values.
+    """Old rows, where new ones replace those with the same values under `key`, sorted by these values.
 
     Old rows without such a value, of an earlier form of the file, are dropped.
     """
-    whole = [row for row in old if set(key) <= set(row)]
-    rows = {tuple(row[name] for name in key): row for row in [*whole, *new]}
+    complete = [row for row in old if set(key) <= set(row)]
+    rows = {tuple(row[name] for name in key): row for row in [*complete, *new]}
     return [rows[values] for values in sorted(rows)]
 
 
@@ -222,7 +222,7 @@ def processor_name(cpuinfo):
     """The processor's name, with its family and model: clouds give many kinds the same name.
 
     Args:
-        cpuinfo: what Linux tells in `/proc/cpuinfo`, or nothing.
+        cpuinfo: the text of Linux's `/proc/cpuinfo`, or an empty one.
     """
     pairs = [[part.strip() for part in line.split(":", 1)] for line in cpuinfo.splitlines() if ":" in line]
     found = dict(reversed(pairs))

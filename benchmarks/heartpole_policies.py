@@ -23,7 +23,7 @@ EPISODES = 16384
 class Rules:
     """The first of these whose condition holds is done; infinite thresholds switch a rule off."""
 
-    #: Sleep from so many half-hours awake on, or at a lower alertness than this.
+    #: Sleep after this many half-hours awake, or below this alertness.
     bedtime: float = np.inf
     exhaustion: float = -np.inf
     #: Exercise, or meditate, from this hypertension on.
@@ -75,7 +75,7 @@ POLICIES = {
     "the last but one, with water below alertness 0.9": Rules(
         exhaustion=0.6, coffee_below=2.2, coffee_until=32.0, exercise_above=0.75, water_below=0.9
     ),
-    "the same with meditation in place of exercise": Rules(
+    "the same with meditation instead of exercise": Rules(
         exhaustion=0.6, coffee_below=2.2, coffee_until=32.0, meditate_above=0.75
     ),
     "beer up to the Ballmer peak, coffee below alertness 2, sleep after 18 hours": Rules(

@@ -9,10 +9,10 @@ length. It uses what a general library cannot: constants are known to the compil
 short series, since a running episode's pole is near upright; what no later step reads is not kept, and observations
 are the state itself. `tests/test_limit.py` holds its physics against ours.
 
-The state lies in tiles of 256 environments, an array per field in each, so that a tile and its draws stay in the
+The state is stored in tiles of 256 environments, an array per field in each, so that a tile and its draws stay in the
 first cache. Two forms:
 
-- "scan" steps the whole batch once, tile after tile, then once more: what a `jax.lax.scan` does. The main figure.
+- "scan" steps the entire batch once, tile after tile, then once more: what a `jax.lax.scan` does. The main figure.
 - "blocked" makes all steps of one tile before the next: a higher limit, which no policy that sees the batch can have.
 
 The generators:
@@ -23,7 +23,7 @@ The generators:
 - "philox4x32-10, a block a step": a block for each environment and step, whether or not its four words are needed.
 - "philox4x32-10": all four words are used. In these three, HeartPole's action is made of bits of a word of which a
   uniform number takes only the upper 23.
-- "none": a fixed pattern in place of random words.
+- "none": a fixed pattern instead of random words.
 
 Ours are measured with ordinary keys and with those of `jaxenvs.random.fast`, in a process set up by `jaxenvs.tune_cpu`.
 Each run of ours stands beside one of each C program, several times in turn; a ratio is that of neighbours. Threads of
@@ -201,7 +201,7 @@ def _aligned_zeros(shape):
 
 
 def _load(folder):
-    # Linked apart: with -ffast-math, GCC links code that flushes subnormal numbers in the whole process.
+    # Linked separately: with -ffast-math, GCC links code that flushes subnormal numbers in the entire process.
     compiled, library = folder / "limit.o", folder / "limit.so"
     _cc(*flags(), "-c", str(SOURCE), "-o", str(compiled))
     _cc("-shared", "-pthread", str(compiled), "-o", str(library))
@@ -322,7 +322,7 @@ def compare(native, id, options):
 
 
 def runner(native, id, options, generator, form, threads):
-    """A function that makes so many steps of C, from where the last run ended: (steps a second, statistics)."""
+    """A function that runs a number of steps in C, from where the last run ended: (steps per second, statistics)."""
     random = np.random.default_rng(0)
     shape = (options.num_envs // native.tile, LAYOUTS[id].start_words, native.tile)
     state = native.start(id, random.integers(0, 2**32, shape, np.uint32))

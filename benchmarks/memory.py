@@ -3,7 +3,7 @@
     python -m benchmarks.memory                          # rollouts and PPO, some two minutes
     python -m benchmarks.memory --only rollout --ids RocketLanding-v0 --runs 1
 
-Each point is a process of its own, several times over. It compiles, gives freed memory back to the system, and notes
+Each point is a separate process, repeated several times. It compiles, gives freed memory back to the system, and notes
 its resident memory; then it starts the environments, runs, and notes the peak that the kernel kept since: `bytes` is
 the difference, so that neither Python nor JAX, XLA and its programs are part of it. `bytes_per_env` is that divided by
 the number of environments, and `state_bytes_per_env` is what their states and observations take by themselves. A few
@@ -18,7 +18,7 @@ The subjects:
 - "ppo", of the first id: updates in a loop on the device as `train/runs/programs.py` makes them, the metrics added up;
   the length is their number. It must not grow with that either.
 
-Rows go into `results/memory.json`, in place of those of the same subject, id, number of environments and length.
+Rows go into `results/memory.json`, instead of those of the same subject, id, number of environments and length.
 """
 
 import argparse
@@ -55,7 +55,7 @@ class Point(NamedTuple):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ids", nargs="+", default=["CartPole-v1", "HeartPole-v0"])
-    parser.add_argument("--only", choices=["rollout", "ppo"], help="in place of both")
+    parser.add_argument("--only", choices=["rollout", "ppo"], help="instead of both")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="points at a time")
     parser.add_argument("--name", default="memory", help="of the file in benchmarks/results/")
@@ -93,7 +93,7 @@ def measure_all(points, runs, jobs, name):
 
 
 def measure_apart(point):
-    """`measure_here` in a process of its own."""
+    """`measure_here` in a separate process."""
     command = [sys.executable, "-m", "benchmarks.memory", "--point", *map(str, point)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

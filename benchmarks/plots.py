@@ -48,7 +48,7 @@ STYLE: dict[Any, Any] = {
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=PICTURES, help="one picture in place of all")
+    parser.add_argument("--only", choices=PICTURES, help="one picture instead of all")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of the JSON files")
     parser.add_argument("--out", type=Path, default=MEDIA, help="the folder of the pictures")
     options = parser.parse_args(arguments)

@@ -13,9 +13,9 @@ The subjects:
 - "population": `vmap` of `ppo.train` over seeds, or over seeds and four rates of `ppo.Config`, against the number of
   agents; each agent's environments, steps and updates are the same. The first state of each is part of the time.
 
-Each subject has a process of its own. `seconds` is of one step of the batch, of one update, or of one population's
-whole training; `steps_per_second` counts environment steps, of all agents together. Compilation is timed apart;
-`xla_flags` in a row is what it ran with. Rows go into `results/scaling.json`, in place of those of the same subject,
+Each subject has a separate process. `seconds` is of one step of the batch, of one update, or of one population's
+entire training; `steps_per_second` counts environment steps, of all agents together. Compilation is timed separately;
+`xla_flags` in a row is what it ran with. Rows go into `results/scaling.json`, instead of those of the same subject,
 id, number of environments, devices and agents, and of what differs between the agents.
 """
 
@@ -53,7 +53,7 @@ VARIED = {"learning_rate": (3e-4, 3e-3), "gamma": (0.95, 0.999), "clip": (0.1, 0
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=SUBJECTS, help="in place of all")
+    parser.add_argument("--only", choices=SUBJECTS, help="instead of all")
     parser.add_argument("--ids", nargs="+", default=["CartPole-v1"])
     parser.add_argument("--sizes", nargs="+", type=int, help="numbers of environments of stepping and PPO")
     parser.add_argument("--devices", nargs="+", type=int, default=sorted({1, os.cpu_count() or 1}))
@@ -76,7 +76,7 @@ def main(arguments=None):
 
 
 def set_up(subject, devices):
-    """Has JAX make so many devices, before its first computation; for stepping with XLA set up as well."""
+    """Splits the CPU into JAX devices before the first computation; for stepping it also tunes XLA."""
     (jaxenvs.tune_cpu if subject == "stepping" else ask_for_devices)(devices)
 
 
@@ -157,22 +157,22 @@ def population_points(id, options):
 
 
 def population(id, members, varied):
-    """A whole training of a population a call, each call with other seeds."""
+    """The entire training of a population in each call, with different seeds each time."""
     config, env = ppo.Config(**MEMBER), jaxenvs.make(id)
     rates = {name: jnp.linspace(*ends, members) for name, ends in VARIED.items()} if varied == RATES else {}
 
     def train(key, rates):
         return ppo.train(dataclasses.replace(config, **rates), env, key, UPDATES)
 
-    def whole(carry):
+    def training(carry):
         key, _ = carry
         key, seeds = jax.random.split(key)
         states, metrics = jax.vmap(train)(jax.random.split(seeds, members), rates)
         return key, (states.params, metrics.return_sum)
 
     key = jax.random.key(0)
-    shapes = jax.eval_shape(whole, (key, None))[1]
-    function, seconds = compiled(whole, (key, shapes), keep_unused=True)
+    shapes = jax.eval_shape(training, (key, None))[1]
+    function, seconds = compiled(training, (key, shapes), keep_unused=True)
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     about = {"parts": 1, "steps": members * UPDATES * config.num_envs * config.num_steps}
     return Repeated(function, (key, zeros), {**about, "compile_s": round(seconds, 3)})

@@ -50,7 +50,7 @@ def main():
 
 
 class Player:
-    """Plays an environment with actions that were drawn beforehand, and starts anew where an episode ends."""
+    """Plays an environment with actions drawn beforehand, and resets where an episode ends."""
 
     def __init__(self, env):
         self.env = env

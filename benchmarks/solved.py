@@ -1,10 +1,10 @@
-"""How long from starting a process to a return held: CartPole-v1 at 475, and where the time goes.
+"""Time from the start of a process to a mean return: CartPole-v1 at 475, and where the time goes.
 
     python -m benchmarks.solved                                  # five seeds, with a cold and a warm compilation cache
     python -m benchmarks.solved --env Pendulum-v1 --until -150 --seeds 0 1 2
 
-Each run is `python -m train ppo --env ID --until RETURN` in a process of its own, whose lines are timed as they come.
-The return is that of 1024 whole episodes of the greedy policy, each counted once. Cold runs begin with an empty
+Each run is `python -m train ppo --env ID --until RETURN` in a separate process, whose output lines are timed.
+The return is that of 1024 full episodes of the greedy policy, each counted once. Cold runs start with an empty
 compilation cache each; warm ones follow one of the same command. Options after `--` go to the command.
 """
 

@@ -16,10 +16,10 @@ batch; `steps_per_second` is that of the number which was the fastest, `devices`
 all. A run lasts `--seconds` or longer; compilation is timed apart.
 
 The process is set up by `jaxenvs.tune_cpu`, gymnax's too. `--untuned` leaves JAX as it is found, but for the number of
-devices, and measures ours and gymnax; XLA reads its flags once, so that takes a process of its own, which `--all`
+devices, and measures ours and gymnax; XLA reads its flags once, so that takes a separate process, which `--all`
 starts for three sizes.
 
-Rows go into `results/stepping.json`, or the file of another `--name`, in place of those with the same id, size and
+Rows go into `results/stepping.json`, or the file of another `--name`, instead of those with the same id, size and
 subject.
 """
 
@@ -90,7 +90,7 @@ def parser():
     parser.add_argument("--untuned", action="store_true", help="with JAX as it is found, and ordinary keys")
     parser.add_argument("--all", action="store_true", help="every size, --peers, and --untuned afterwards")
     parser.add_argument("--missing", action="store_true", help="only cells without a row of this commit")
-    parser.add_argument("--within", type=float, default=float("inf"), help="seconds after which no cell is begun")
+    parser.add_argument("--within", type=float, default=float("inf"), help="seconds after which no new cell is started")
     return parser
 
 
@@ -111,7 +111,7 @@ def cells(options):
 
 
 def untuned(options, within):
-    """Measures cells again in a process of its own, with JAX as it is found: its exit status."""
+    """Measures cells again in a separate process, with JAX's default settings: its exit status."""
     command = ["--ids", *options.ids, "--sizes", *map(str, options.sizes or SIZES), "--all", "--untuned"]
     command += ["--devices", *map(str, options.devices), "--runs", str(options.runs), "--name", options.name]
     command += ["--seconds", str(options.seconds), "--within", str(max(0.0, within))]
@@ -172,7 +172,7 @@ def our_stepper(id, num_envs, devices, num_steps=None, start=None, kind=as_key):
 
 
 def steps_of_a_call(num_envs):
-    """So many that a call lasts some hundredths of a second, beside which calling costs nothing."""
+    """Enough steps for a call of some hundredths of a second, so that the cost of the call does not matter."""
     return min(10_000, max(100, 2_000_000 // num_envs))
 
 
@@ -204,7 +204,7 @@ def row_text(row):
 
 
 def measure(id, num_envs, steps, runs, kind=as_key):
-    """A row of figures of ours over all devices, of runs of so many steps in one call, for `benchmarks.limit`."""
+    """A row of our figures over all devices, for runs of a number of steps in one call, for `benchmarks.limit`."""
     num_steps = max(1, steps // num_envs)
     stepper = our_stepper(id, num_envs, jax.device_count(), num_steps, kind=kind)
     first, seconds = timed(stepper.function, stepper.carry, runs=runs)

@@ -2,14 +2,14 @@
 
     python -m benchmarks.training                       # steps/s at 256 envs x 128 steps, 2x64 networks
     python -m benchmarks.training --ids CartPole-v1 --rejax PYTHON --purejaxrl FOLDER --name training_peers
-    python -m benchmarks.training --learn --seeds 0     # whole runs of the presets, with what they reached
+    python -m benchmarks.training --learn --seeds 0     # full runs of the presets, with what they reached
     python -m benchmarks.training --learn --seeds 1 2 3 4 --jobs 2          # more seeds, one core each
 
 The first counts playing, advantages and 4 epochs x 4 minibatches; compilation is timed apart. Each subject has a
 process of its own, and they take turns: ours as `python -m train` runs it, on one core, on one device with XLA's
 threads, and on a device a core; a product of matrices, as the limit; and CartPole by those who did it before, on one
 core and with XLA's threads. rejax and purejaxrl run with PYTHON, whose environment has rejax; FOLDER is a copy of
-purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a process of its own, and reads the end of its
+purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a separate process, and reads the end of its
 learning curve and its last evaluation.
 """
 
@@ -55,10 +55,10 @@ def main():
     )
     parser.add_argument("--purejaxrl", metavar="FOLDER", help="a copy of its repository; needs --rejax too")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--learn", action="store_true", help="whole runs of the presets in place of steps/s")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the whole runs")
-    parser.add_argument("--jobs", type=int, default=1, help="whole runs at a time")
-    parser.add_argument("--keys", choices=list(KEYS), default="ordinary", help="random numbers of the whole runs")
+    parser.add_argument("--learn", action="store_true", help="full runs of the presets instead of steps/s")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the full runs")
+    parser.add_argument("--jobs", type=int, default=1, help="full runs at a time")
+    parser.add_argument("--keys", choices=list(KEYS), default="ordinary", help="random numbers of the full runs")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the runs, for benchmarks.transfer")
     parser.add_argument("--name", default="training", help="of the file in benchmarks/results/")
     options = parser.parse_args()
@@ -181,7 +181,7 @@ def serve_matmul():
 
 
 def learn_all(ids, seeds, jobs, keep, keys):
-    """Whole runs, `jobs` at a time with a share of the cores each; rows of the same id and seed are replaced."""
+    """Full runs, `jobs` at a time with a share of the cores each; rows of the same id and seed are replaced."""
     name = "learning" if keys == "ordinary" else f"learning_{keys}"
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     shares = queue.SimpleQueue()
@@ -204,7 +204,7 @@ def learn_all(ids, seeds, jobs, keep, keys):
 
 
 def learn(id, seed, cores, keep, keys):
-    """A whole run of the preset, in a process of its own that may use some of the cores."""
+    """A full run of the preset, in a separate process that may use some of the cores."""
     with tempfile.TemporaryDirectory() as folder:
         out = (Path(keep) if keep else Path(folder)) / f"{id}-{seed}"
         command = ["ppo", "--env", id, "--seed", str(seed), "--out", str(out), "--quiet", "--keys", keys]

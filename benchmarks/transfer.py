@@ -52,7 +52,7 @@ def compare(folder, episodes):
 
 
 def play(id, act, seed):
-    """f64[TOGETHER], returns of Gymnasium's own environment from so many seeds on, its time limit included."""
+    """f64[TOGETHER], returns of Gymnasium's own environment from a seed on, including its time limit."""
     envs = gymnasium.make_vec(id, num_envs=TOGETHER, vectorization_mode="sync")
     obs, _ = envs.reset(seed=seed)
     key, totals, running = jax.random.key(0), np.zeros(TOGETHER), np.ones(TOGETHER, bool)

@@ -1,4 +1,4 @@
-"""jaxenvs: reinforcement-learning environments as pure, jitted functions, stepped thousands wide.
+"""jaxenvs: reinforcement-learning environments as pure, jitted functions, stepped in large batches.
 
 env = jaxenvs.make("HeartPole-v0")                              one environment: env.reset(key), env.step(...)
 envs = jaxenvs.make_vec("HeartPole-v0", num_envs=65_536)        a batch, with time limit and autoreset
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 
 class _Package(types.ModuleType):
-    """Loads JAX, and every public name, when the first of them is used: `jaxenvs --help` needs none of it."""
+    """Loads JAX and all public names when the first one is used: `jaxenvs --help` needs none of them."""
 
     def __getattr__(self, name):
         if name in ("random", "spaces"):

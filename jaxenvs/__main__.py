@@ -10,15 +10,15 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-# What the new file itself needs under these names.
-_TAKEN_CLASSES = {"State", "NamedTuple"}
-_TAKEN_FILES = {*sys.stdlib_module_names, "gymnasium", "jax", "jaxenvs", "jaxlib", "numpy", "train"}
+# Names that the new file itself needs.
+_RESERVED_CLASSES = {"State", "NamedTuple"}
+_RESERVED_FILES = {*sys.stdlib_module_names, "gymnasium", "jax", "jaxenvs", "jaxlib", "numpy", "train"}
 
-#: The commands that the trainers' own command line carries out.
+#: The commands that the trainers' own command line runs.
 TRAINING = {
     "train": "train an agent: jaxenvs train ppo --env ID",
     "evaluate": "evaluate a run's policy, as JSON",
-    "resume": "go on with a run from its last checkpoint",
+    "resume": "continue a run from its last checkpoint",
 }
 #: What the trainers import, which the extra `train` installs.
 TRAINERS_NEED = ("chex", "flax", "imageio_ffmpeg", "matplotlib", "optax", "PIL", "tensorboardX", "tqdm")
@@ -26,14 +26,14 @@ _INSTALL = 'pip install "jaxenvs[train]"'
 
 
 class CommandError(Exception):
-    """A command that cannot be carried out; the message is one line for a person."""
+    """A command that cannot be run; the message is one line."""
 
 
 def main(arguments=None):
-    """Runs a command; returns the exit status: 0 done, 1 refused or something to mend, 130 stopped by Ctrl-C.
+    """Runs a command; returns the exit status: 0 success, 1 an error or a broken rule, 130 stopped by Ctrl-C.
 
     Args:
-        arguments: those of the process by default; compiled programs are then kept between runs.
+        arguments: those of the process by default; compiled programs are then cached between runs.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
@@ -46,7 +46,7 @@ def main(arguments=None):
         print("stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader, such as `head`, has read enough; Python flushes its output once more when it exits.
+        # The reader, such as `head`, has closed the pipe; Python flushes its output once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
@@ -65,9 +65,9 @@ def _new(options):
     name = options.name or "".join(word[:1].upper() + word[1:] for word in re.split(r"[\W_]+", stem))
     if options.path.suffix != ".py":
         raise CommandError(f"{path}: the file's name must end in .py")
-    if stem in _TAKEN_FILES:
+    if stem in _RESERVED_FILES:
         raise CommandError(f"{path} would hide Python's module {stem!r}: choose another name")
-    if not name.isidentifier() or keyword.iskeyword(name) or name in _TAKEN_CLASSES:
+    if not name.isidentifier() or keyword.iskeyword(name) or name in _RESERVED_CLASSES:
         raise CommandError(f"{name!r} cannot name the class: give another, such as --name MyEnv")
     starter = resources.files("jaxenvs.starter").joinpath("continuous.py" if options.continuous else "discrete.py")
     text = starter.read_text(encoding="utf-8").replace("my_env.py", path)
@@ -75,10 +75,10 @@ def _new(options):
         with options.path.open("x", encoding="utf-8") as file:
             file.write(re.sub(r"\bMyEnv\b", name, text))
     except FileExistsError:
-        raise CommandError(f"{path} exists already, and is left as it is: choose another name") from None
+        raise CommandError(f"{path} already exists and is not changed: choose another name") from None
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
-    print(f"{path} holds the environment {name}. Next:\n")
+    print(f"{path} contains the environment {name}. Next:\n")
     print(f"  python -m jaxenvs check {path}:{name}\n  python -m jaxenvs train ppo --env {path}:{name}")
     return 0
 
@@ -94,28 +94,28 @@ def _check(options):
         try:
             spec(options.env)
         except ValueError as error:
-            raise CommandError(f"{error}; an environment in a file is named my_env.py:MyEnv") from None
+            raise CommandError(f"{error}; name an environment in a file as my_env.py:MyEnv") from None
         env = jaxenvs.make(options.env)
-    print("checking: this takes some seconds", file=sys.stderr)
+    print("checking: this takes a few seconds", file=sys.stderr)
     report = jaxenvs.check_env(env, raise_on_failure=False)
     print(_table(report))
     return 0 if report.ok else 1
 
 
 def _table(report):
-    """A `Report` as a table: for each rule a line, and below the line of a broken one what was found."""
+    """A `Report` as a table: a line for each rule, and below a broken rule what was found."""
     from jaxenvs.check import rules
 
     reasons = dict(report.skipped)
     lines = []
     for name, statement in rules().items():
         found = [finding for finding in report.findings if finding.rule == name]
-        mark = "MEND" if found else "-" if name in reasons else "ok"
-        told = f"not checked: {reasons[name]}" if name in reasons else statement
-        lines.append(f"{mark:<5} {name:<20} {told}")
+        mark = "FIX" if found else "-" if name in reasons else "ok"
+        text = f"not checked: {reasons[name]}" if name in reasons else statement
+        lines.append(f"{mark:<5} {name:<20} {text}")
         lines += [line for finding in found for line in str(finding).splitlines()[1:]]
     count = len({finding.rule for finding in report.findings})
-    verdict = f"{count} {'rule' if count == 1 else 'rules'} to mend" if count else "keeps the whole contract"
+    verdict = f"{count} {'rule' if count == 1 else 'rules'} to fix" if count else "keeps the full contract"
     return "\n".join([*lines, "", f"{report.env}: {verdict} ({len(report.held)} hold, {len(reasons)} not checked)"])
 
 
@@ -145,15 +145,15 @@ def _show(options):
 
 
 def _presets(id):
-    """What the trainers use for an environment, as text."""
+    """The trainers' presets for an environment, as text."""
     missing = _missing()
     if missing:
-        return f"presets: not known without {_listed(missing)}: {_INSTALL}"
+        return f"presets: unknown without {_listed(missing)}: {_INSTALL}"
     presets = importlib.import_module(f"{_trainers()}.presets")
     lines = []
     for algorithm in presets.ALGORITHMS:
         preset = presets.preset(algorithm, id)
-        known = "" if (algorithm, id) in presets.PRESETS else " (the defaults: there is no preset)"
+        known = "" if (algorithm, id) in presets.PRESETS else " (no preset: the defaults)"
         lines.append(f"  {algorithm}: {preset.total_steps:,} steps{known}")
         for title, values in (("hyperparameters", preset.config), ("constants while training", preset.training)):
             if values:
@@ -183,7 +183,7 @@ def _listed(names):
 
 
 def _trainers():
-    """The name of the trainers' package: `jaxenvs.train`, or `train` where this process has loaded it as that.
+    """The name of the trainers' package: `jaxenvs.train`, or `train` if this process has loaded it under that name.
 
     Under two names it would be loaded twice.
     """
@@ -207,15 +207,15 @@ def _parser():
                       "jaxenvs show HeartPole-v0", "jaxenvs train ppo --env HeartPole-v0", prog="jaxenvs")  # fmt: skip
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     new = _command(
-        "new", commands.add_parser, "write a file with an environment to start from",
+        "new", commands.add_parser, "write a file with an example environment",
         "jaxenvs new my_env.py", "jaxenvs new bath_tub.py --continuous --name BathTub",
     )  # fmt: skip
     new.set_defaults(command=_new)
     new.add_argument("path", type=Path, metavar="FILE", help="the file, such as my_env.py; it must not exist")
-    new.add_argument("--continuous", action="store_true", help="actions that are numbers, in place of a few choices")
-    new.add_argument("--name", help="the class's name (default: from the file's, MyEnv for my_env.py)")
+    new.add_argument("--continuous", action="store_true", help="continuous actions instead of discrete ones")
+    new.add_argument("--name", help="the class's name (default: from the file name, MyEnv for my_env.py)")
     check = _command(
-        "check", commands.add_parser, "say what holds of an environment's contract, and what to mend",
+        "check", commands.add_parser, "check an environment's contract, and say what to fix",
         "jaxenvs check my_env.py:MyEnv", "jaxenvs check CartPole-v1",
     )  # fmt: skip
     check.set_defaults(command=_check)

@@ -1,4 +1,4 @@
-"""The constants of an environment: how they are declared, and the one place where their values are checked."""
+"""The constants of an environment: how they are declared, and how their values are checked."""
 
 import dataclasses
 import difflib
@@ -11,18 +11,18 @@ import numpy as np
 from jax.core import Tracer
 
 _INT32 = np.iinfo(np.int32)
-_KIND_WORDS = {bool: "True or False", int: "a whole number", float: "a number"}
+_KIND_WORDS = {bool: "True or False", int: "an integer", float: "a number"}
 
 
 def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
-    """Declares a physical constant and the values it may take.
+    """Declares a physical constant and its allowed values.
 
     A plain default (`gravity: float = 9.8`) declares one that may be any finite number.
 
     Args:
-        default: float, int, bool, or a (nested) tuple of floats for an array constant; its kind is the kind of every
+        default: float, int, bool, or a (nested) tuple of floats for an array constant; it sets the kind of every
             later value: a float constant is stored as a Python float or a float32 array.
-        low, high: the least and the greatest value allowed.
+        low, high: the smallest and the largest allowed value.
         above, below: bounds that are not allowed themselves.
 
     >>> import jaxenvs
@@ -37,9 +37,9 @@ def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
 
 
 def static(default, *, low=None, high=None, above=None, below=None) -> Any:
-    """Declares a field that shapes or Python control flow depend on: a change of it compiles anew, and it has no axis.
+    """Declares a field that decides shapes or Python control flow: a change of it recompiles, and it cannot be batched.
 
-    A number's kind and limits are checked as those of a `constant`; anything else must be hashable.
+    The kind and limits of a number are checked as for a `constant`; any other value must be hashable.
 
     >>> import jaxenvs
     >>> class Chain(jaxenvs.Environment):
@@ -83,7 +83,7 @@ def _unknown(cls, name, names):
     owner, value = cls.__name__, getattr(cls, name, None)
     if isinstance(value, bool | int | float):
         kind = type(value).__name__
-        return f"{owner}: {name} is no constant, since it is written without a type: write {name}: {kind} = {value}"
+        return f"{owner}: {name} is not a constant, because it has no type: write {name}: {kind} = {value}"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{owner} has no constant {name!r}.{hint} It has: {', '.join(names) or 'none'}"
@@ -97,7 +97,7 @@ def _checked_field(owner, field, value):
         return value
     kind = kind_of(field.default)
     if not isinstance(value, numbers.Real | np.generic):
-        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, and only one, got {value!r}")
+        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, not several, got {value!r}")
     array = np.asarray(value)
     _check_kind(where, kind, array)
     _check_limits(where, field.metadata["limits"], kind, array)
@@ -117,7 +117,7 @@ def _checked_value(where, field, value):
 
 
 def kind_of(default):
-    """`float`, `int` or `bool`: what numbers a constant with this default holds."""
+    """`float`, `int` or `bool`: the kind of number of a constant with this default."""
     dtype = np.asarray(default).dtype
     if np.issubdtype(dtype, np.bool_):
         return bool
@@ -149,17 +149,17 @@ def _check_limits(where, limits, kind, array):
         and (wide := (array.astype(np.float64) > _INT32.max) | (array.astype(np.float64) < _INT32.min)).any()
     ):
         raise ValueError(f"{where} must fit in 32 bits, {_INT32.min} to {_INT32.max}, got {array[wide].flat[0]}")
-    # As the computation sees it: what float32 makes infinite, or zero, is refused as such.
+    # Checked as float32, so that a value which becomes infinite or zero there is refused.
     with np.errstate(over="ignore"):
-        seen = array.astype(np.float32).astype(np.float64)
+        rounded = array.astype(np.float32).astype(np.float64)
     low, high, above, below = (_as_float32(limits.get(name)) for name in ("low", "high", "above", "below"))
-    wrong = ~np.isfinite(seen)
-    wrong |= seen < (-math.inf if low is None else low)
-    wrong |= seen > (math.inf if high is None else high)
+    wrong = ~np.isfinite(rounded)
+    wrong |= rounded < (-math.inf if low is None else low)
+    wrong |= rounded > (math.inf if high is None else high)
     if above is not None:
-        wrong |= seen <= above
+        wrong |= rounded <= above
     if below is not None:
-        wrong |= seen >= below
+        wrong |= rounded >= below
     if wrong.any():
         raise ValueError(f"{where} must be {describe(limits)}, got {kind(array[wrong].flat[0])}")
 

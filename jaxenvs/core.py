@@ -1,4 +1,4 @@
-"""`Environment`, the contract that every environment keeps, and `Step`, what a step returns."""
+"""`Environment`, the contract of every environment, and `Step`, the result of a step."""
 
 from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
@@ -9,13 +9,13 @@ from jaxenvs.definition import METHODS, define, init_fields
 
 
 class Step(NamedTuple):
-    """What one transition gives besides the next state."""
+    """The result of one transition, besides the next state."""
 
     #: The observation of the next state, as `observation_space` declares it.
     obs: Any
     #: f32[], the reward of this transition.
     reward: Any
-    #: bool[], true where the next state is terminal: no reward can follow it.
+    #: bool[], true if the next state is terminal: no reward can follow it.
     terminated: Any
 
 
@@ -24,16 +24,16 @@ class Environment:
     """A Markov decision process: constants as fields, and two pure, jitted methods, `reset` and `step`.
 
     A subclass becomes a frozen dataclass and a JAX pytree whose leaves are its constants, so `jit`, `vmap`, `grad`
-    and `scan` take environments as they take arrays. It defines `observation_space`, `action_space`, and either
+    and `scan` accept environments as they accept arrays. It defines `observation_space`, `action_space`, and either
 
     - `reset(self, key) -> (state, obs)` and `step(self, key, state, action) -> (state, Step)`, or
-    - the same split where chance ends, which is faster in batches and lets tests inject the draws:
+    - the same split into random draws and deterministic rest, which is faster in batches and lets tests inject draws:
       `draw_start(self, key, shape=())`, `start(self, draws) -> (state, obs)`,
       `draw(self, key, shape=())`, `transition(self, state, action, draws) -> (state, Step)`.
       `draw` and `draw_start` return standard variates (uniforms, normals) as a pytree whose arrays have `shape` in
       front; the deterministic methods scale them by the constants.
 
-    An environment knows nothing of episodes, time limits or batches. `state` is a NamedTuple of arrays; `reset` and
+    An environment does not handle episodes, time limits or batches. `state` is a NamedTuple of arrays; `reset` and
     `step` return states of the same shapes and dtypes.
 
     Raises:
@@ -48,11 +48,11 @@ class Environment:
     ((6,), False)
     """
 
-    #: Steps after which the layers above truncate an episode; None is never.
+    #: Steps after which a `VectorEnv` or a bridge truncates an episode; None for never.
     max_episode_steps: ClassVar[int | None] = None
-    #: Frames per second at which films of this environment look natural.
+    #: Frames per second of a film.
     render_fps: ClassVar[int] = 30
-    #: Which keys play it: a dict of a string of key names to an action.
+    #: Keyboard keys to play it: a dict from a string of key names to an action.
     keys_to_action: ClassVar[dict] = {}
 
     def __init_subclass__(cls, **kwargs):
@@ -89,9 +89,9 @@ class Environment:
         Returns:
             (state, Step(obs, reward, terminated)).
         Raises:
-            TypeError, ValueError: for an action of another shape or kind than the space declares, and, where the
-                action is a Python or NumPy value, for one outside the space. Inside `jit` values cannot be checked:
-                each environment documents what it makes of an action outside its space.
+            TypeError, ValueError: for an action whose shape or dtype does not fit the space, and, if it is a
+                Python or NumPy value, for one outside the space. Inside `jit` values cannot be checked:
+                each environment documents how it treats an action outside its space.
         """
         return self.transition(state, action, self.draw(key))
 
@@ -100,7 +100,7 @@ class Environment:
         raise NotImplementedError(f"{type(self).__name__} defines neither reset nor draw_start and start")
 
     def start(self, draws):
-        """The first state and observation that `draws` decide."""
+        """The first state and its observation, a function of `draws`."""
         raise NotImplementedError(f"{type(self).__name__} defines neither reset nor draw_start and start")
 
     def draw(self, key, shape=()):
@@ -108,20 +108,20 @@ class Environment:
         raise NotImplementedError(f"{type(self).__name__} defines neither step nor draw and transition")
 
     def transition(self, state, action, draws):
-        """The next state and its `Step`, decided by `draws`."""
+        """The next state and its `Step`, a deterministic function of state, action and draws."""
         raise NotImplementedError(f"{type(self).__name__} defines neither step nor draw and transition")
 
     def render(self, state):
         """A picture of one state, uint8[height, width, 3]; optional, and never traced."""
-        raise NotImplementedError(f"{type(self).__name__} has no picture: it defines no render(state)")
+        raise NotImplementedError(f"{type(self).__name__} has no picture: it does not define render(state)")
 
     def observe(self, state):
-        """The observation of a state; optional, for starts from a state of the caller's."""
-        raise NotImplementedError(f"{type(self).__name__} defines no observe(state)")
+        """The observation of a state; optional, for starts from a given state."""
+        raise NotImplementedError(f"{type(self).__name__} does not define observe(state)")
 
     def describe(self, state):
-        """What the step that led to a state did, as text with a line's end; optional, and never traced."""
-        raise NotImplementedError(f"{type(self).__name__} defines no describe(state)")
+        """The step that led to a state, as text that ends with a newline; optional, and never traced."""
+        raise NotImplementedError(f"{type(self).__name__} does not define describe(state)")
 
     def replace(self, **constants):
         """The same environment with some constants changed, checked as at construction.

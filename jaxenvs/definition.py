@@ -1,4 +1,4 @@
-"""What makes a class an environment: a frozen dataclass, a pytree, and jitted methods; and mistakes in the class."""
+"""Turns a class into an environment: a frozen dataclass, a pytree, jitted methods; refuses mistakes in the class."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ _DEFAULTS = "a default is a number or a tuple of numbers"
 
 
 def define(cls, base):
-    """Makes a new subclass of `base`, which is `Environment`, the frozen dataclass pytree that an environment is.
+    """Turns a new subclass of `base`, which is `Environment`, into a frozen dataclass and a pytree.
 
     Raises:
         TypeError: as `check_definition`.
@@ -28,19 +28,19 @@ def define(cls, base):
 
 
 def check_definition(cls, base):
-    """Refuses what would silently not do what it says.
+    """Refuses definitions that would silently be ignored.
 
     Args:
         cls: a new subclass of `base`, not yet a dataclass.
         base: `Environment`.
     Raises:
-        TypeError: naming the class, the field or method, and what to write in place of it.
+        TypeError: naming the class, the field or method, and what to write instead.
     """
     own, owner = vars(cls), cls.__name__
     if "__init__" in own:
         raise TypeError(
             f"{owner} defines __init__, which would never be called: declare constants as fields, such as "
-            "gravity: float = 9.8, and make what follows from them a property"
+            "gravity: float = 9.8, and make derived quantities properties"
         )
     annotations = inspect.get_annotations(cls)
     fields = [name for name, annotation in annotations.items() if "ClassVar" not in str(annotation)]
@@ -62,7 +62,7 @@ def _check_name(owner, name, own, base):
     if callable(getattr(base, name)):
         raise TypeError(f"{owner}: {name} is a method of every environment: give the constant another name")
     value = _shown(own.get(name))
-    raise TypeError(f"{owner}: {name} is no constant, but the class's, and takes no type: write {name} = {value}")
+    raise TypeError(f"{owner}: {name} is a class attribute, not a constant, and has no type: write {name} = {value}")
 
 
 def _check_default(owner, name, default):
@@ -85,7 +85,7 @@ def _check_method(owner, name, value, base):
         try:
             inspect.signature(value).bind("self", "key", shape=())
         except TypeError:
-            raise TypeError(f"{owner}.{name} takes no shape, the batch to draw for: write {expected}") from None
+            raise TypeError(f"{owner}.{name} has no argument shape, the batch to draw for: write {expected}") from None
 
 
 def _shown(value):
@@ -101,7 +101,9 @@ def _init(self, *unnamed, **given):
     fields = init_fields(type(self))
     if unnamed:
         example = f", such as {fields[0].name}={unnamed[0]!r}" if fields else ""
-        raise TypeError(f"{type(self).__name__} takes its constants by name{example}; got {unnamed[0]!r} without one")
+        raise TypeError(
+            f"{type(self).__name__} takes its constants by name{example}; got {unnamed[0]!r} without a name"
+        )
     defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
     values = checked(type(self), {**defaults, **given})
     for field in fields:
@@ -122,7 +124,7 @@ def _register_pytree(cls):
         return tuple((jax.tree_util.GetAttrKey(name), child) for name, child in zip(leaves, children, strict=True)), aux
 
     def unflatten(aux, children):
-        # Past `__init__`: the leaves may be tracers, axes or anything else that a transformation puts there.
+        # Without `__init__`: the leaves may be tracers, axes or other values that a transformation puts there.
         env = object.__new__(cls)
         env.__dict__.update(zip(leaves, children, strict=True))
         env.__dict__.update(zip(statics, aux, strict=True))
@@ -139,14 +141,14 @@ def _jit_reset(method):
 
     @functools.wraps(method)
     def reset(self, key):
-        return traced(self, _seen_key(key))
+        return traced(self, _checked_key(key))
 
     reset.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
     return reset
 
 
-def _seen_key(key):
-    """`key`; one that is no JAX array is looked at here, where an error can still name its value."""
+def _checked_key(key):
+    """`key`; one that is not a JAX array is checked here, where an error can still name its value."""
     return key if isinstance(key, jax.Array) else as_key(key)
 
 
@@ -161,7 +163,7 @@ def _jit_step(method):
     def step(self, key, state, action):
         if not isinstance(action, jax.Array):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return traced(self, _seen_key(key), state, action)
+        return traced(self, _checked_key(key), state, action)
 
     step.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
     return step
@@ -175,13 +177,13 @@ def _jit_draw(method):
 
     @functools.wraps(method)
     def draw(self, key, shape=()):
-        return traced(self, _seen_key(key), shape)
+        return traced(self, _checked_key(key), shape)
 
     draw.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
     return draw
 
 
-#: What jits each method of an environment, by name.
+#: The function that jits each method of an environment, by name.
 METHODS = {
     "reset": _jit_reset,
     "step": _jit_step,

@@ -1,8 +1,8 @@
-"""The ids of this package's environments, and how Gymnasium gets to know them; all of it without JAX."""
+"""The ids of this package's environments, and their registration with Gymnasium; without JAX."""
 
 import gymnasium
 
-#: {id: (where its class is, steps after which an episode is truncated, constants that differ from the defaults)}.
+#: {id: (entry point of its class, steps after which an episode is truncated, constants that differ from the defaults)}.
 IDS = {
     "Acrobot-v1": ("jaxenvs.envs.acrobot:Acrobot", 500, {}),
     "CartPole-v0": ("jaxenvs.envs.cartpole:CartPole", 200, {}),
@@ -31,12 +31,12 @@ def register_all():
 
 
 def register_with_gymnasium(id, max_episode_steps, entry_point="GymnasiumEnv"):
-    """Makes `gymnasium.make("jaxenvs/Name-v0")` work; an id with a namespace of its own keeps it.
+    """Makes `gymnasium.make("jaxenvs/Name-v0")` work; an id that has a namespace keeps it.
 
     Args:
         id: the id.
         max_episode_steps: the time limit, None for none.
-        entry_point: the name in `jaxenvs.bridges.gymnasium` of what makes it.
+        entry_point: the name of the function or class in `jaxenvs.bridges.gymnasium` that makes it.
     """
     name = id if "/" in id else f"jaxenvs/{id}"
     if name in gymnasium.registry:

@@ -1,4 +1,4 @@
-"""Environments named by where they are: "my_env.py:MyEnv" in a file, "package.module:MyEnv" in a module."""
+"""Environments named by their location: "my_env.py:MyEnv" in a file, "package.module:MyEnv" in a module."""
 
 import difflib
 import importlib
@@ -16,12 +16,12 @@ import gymnasium
 from jaxenvs.core import Environment
 from jaxenvs.explain.blame import explain, first_line
 
-#: The modules that `load` made of files: {path: ((time of the last change, size), module)}.
+#: The modules that `load` made from files: {path: ((time of the last change, size), module)}.
 _loaded = {}
 
 
 class LoadError(ValueError):
-    """An entry that leads to no environment; the message is one line for a person."""
+    """An entry that names no environment; the message is one line."""
 
 
 def is_entry(text):
@@ -36,13 +36,13 @@ def is_entry(text):
 def load(entry):
     """The class of the environment that an entry names.
 
-    A file is loaded once, and again when it has changed; its folder is where its own imports are looked for last.
+    A file is loaded once, and again when it has changed; its folder is searched last for its own imports.
 
     Args:
-        entry: "path.py:Class", "module:Class", or "path.py" alone where the file has one environment.
+        entry: "path.py:Class", "module:Class", or just "path.py" if the file has one environment.
     Raises:
-        LoadError: where there is no such file, module or class, where loading it fails, with the line, and where the
-            class is no `Environment`.
+        LoadError: if there is no such file, module or class, if loading it fails (with the line), or if the class is
+            not an `Environment`.
 
     >>> load("jaxenvs.envs.heartpole:HeartPole").__name__
     'HeartPole'
@@ -53,7 +53,7 @@ def load(entry):
 
 
 def absolute(entry):
-    """The entry that means the same from any folder; a module's stays as it is.
+    """The entry that means the same from any folder; a module's is not changed.
 
     Raises:
         LoadError: as `load`.
@@ -64,7 +64,7 @@ def absolute(entry):
 
 
 def class_name(entry):
-    """The part of an entry after its file or module: "MyEnv" of "my_env.py:MyEnv"; an id stays as it is."""
+    """The part of an entry after its file or module: "MyEnv" of "my_env.py:MyEnv"; an id is not changed."""
     return _parts(entry)[1] if is_entry(entry) else entry
 
 
@@ -84,7 +84,7 @@ def _file(path):
     module = types.ModuleType(_module_name(path))
     module.__file__ = str(path)
     module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None, origin=str(path))
-    # Beforehand: a file may itself call `make` with its own entry.
+    # Before running it: a file may call `make` with its own entry.
     _loaded[path] = stamp, module
     try:
         _run(path, module)
@@ -132,7 +132,7 @@ def _imported(name):
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and f"{name}.".startswith(f"{error.name}."):
-            raise LoadError(f"no module named {error.name!r} can be imported; a file is named with its .py") from error
+            raise LoadError(f"no module named {error.name!r} can be imported; name a file with its .py") from error
         raise LoadError(f"{name} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:
         found = importlib.util.find_spec(name)
@@ -166,9 +166,9 @@ def _environment(module, where, name):
     what = f"a {type(found).__name__}"
     if isinstance(found, type):
         gymnasiums = issubclass(found, gymnasium.Env)
-        what = "a Gymnasium class, which docs/from_gymnasium.md turns into one" if gymnasiums else "another class"
+        what = "a Gymnasium class (docs/from_gymnasium.md shows how to port it)" if gymnasiums else "another class"
     raise LoadError(
-        f"{where}: {name} is no subclass of jaxenvs.Environment, but {what}. "
+        f"{where}: {name} is not a subclass of jaxenvs.Environment but {what}. "
         f"Its environments: {', '.join(there) or 'none'}"
     )
 
@@ -182,6 +182,6 @@ def _environments(module):
 
 
 def _shown(path):
-    """A path as a person writes it: from the folder that is the current one, if it is below it."""
+    """A path relative to the current folder, if it is below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

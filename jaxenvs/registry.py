@@ -16,12 +16,12 @@ _DEFAULT: Any = object()
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """What an id stands for."""
+    """The environment that an id names."""
 
     id: str
-    #: The class, or where it is: "module:Class" or "path.py:Class", loaded at the first use.
+    #: The class, or its location: "module:Class" or "path.py:Class", loaded when first used.
     entry_point: type | str
-    #: Steps after which an episode is truncated; None is never.
+    #: Steps after which an episode is truncated; None for never.
     max_episode_steps: int | None
     #: Constants that differ from the class's defaults.
     constants: dict
@@ -36,7 +36,7 @@ registry: dict[str, Spec] = {}
 
 
 def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
-    """Gives an environment an id, so that `make`, the trainers and the bridges find it.
+    """Registers an environment under an id, for `make`, the trainers and the bridges.
 
     Args:
         id: "Name-v0", or "namespace/Name-v0".
@@ -44,8 +44,8 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
         max_episode_steps: the time limit; the class's own by default, None for none.
         constants: constants that differ from the class's defaults.
     Raises:
-        ValueError: for an id that is malformed, or taken by another environment.
-        TypeError: for an entry point that is no environment.
+        ValueError: for a malformed id, or one that another environment has.
+        TypeError: for an entry point that is not an environment.
 
     >>> import jaxenvs
     >>> jaxenvs.register("CalmHeartPole-v0", jaxenvs.HeartPole, heart_attack_proclivity=0.1)
@@ -58,9 +58,11 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
         raise TypeError(f"{id}: entry_point must be an Environment class or 'module:Class', got {entry_point!r}")
     spec = Spec(id, entry_point, max_episode_steps, constants)
     if id in registry and registry[id] != spec:
-        raise ValueError(f"the id {id!r} is taken by {registry[id].entry_point!r}; choose another, or another version")
+        raise ValueError(
+            f"the id {id!r} already names {registry[id].entry_point!r}; choose another id, or another version"
+        )
     registry[id] = spec
-    # The limit of a class that is not imported yet is not known yet: then the entry point sets it.
+    # The limit of a class that is not yet imported is unknown: then the entry point sets it.
     if max_episode_steps is not _DEFAULT or not isinstance(entry_point, str):
         register_with_gymnasium(id, time_limit(id))
     else:
@@ -68,14 +70,14 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
 
 
 def make(id, **constants):
-    """The environment that an id stands for.
+    """Makes the environment that an id names.
 
     Args:
-        id: a registered id, such as "HeartPole-v0", or where a class is: "my_env.py:MyEnv", "module:MyEnv".
+        id: a registered id, such as "HeartPole-v0", or the location of a class: "my_env.py:MyEnv", "module:MyEnv".
         constants: constants that differ from the defaults.
     Raises:
-        ValueError: for an unknown id, with the nearest known ones, a class that cannot be loaded, or a constant out
-            of range.
+        ValueError: for an unknown id, with the nearest known ones, for a class that cannot be loaded, or for a constant
+            out of range.
         TypeError: for an unknown constant, or one of the wrong kind.
 
     >>> import jaxenvs
@@ -87,18 +89,18 @@ def make(id, **constants):
 
 
 def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
-    """A batch of the environment that an id stands for, with time limit and autoreset.
+    """Makes a batch of the environment that an id names, with time limit and autoreset.
 
     Args:
-        id: as for `make`, an `Environment`, or a `VectorEnv` whose environment and time limit are taken.
+        id: as for `make`, an `Environment`, or a `VectorEnv`, whose environment and time limit are used.
         num_envs: size of the batch, at least 1.
         max_episode_steps: overrides the time limit; None for none.
-        constants: as for `make`; an array with an axis of `num_envs` in front gives each member its own.
+        constants: as for `make`; an array with a leading axis of `num_envs` gives each member its own value.
     Returns:
         A `VectorEnv`.
     Raises:
         ValueError: as for `make`; for `num_envs` or `max_episode_steps` below 1; for constants of another batch size.
-        TypeError: as for `make`; for `num_envs` or `max_episode_steps` that are no whole numbers.
+        TypeError: as for `make`; for `num_envs` or `max_episode_steps` that are not integers.
 
     >>> import jax.numpy as jnp, jaxenvs
     >>> envs = jaxenvs.make_vec("HeartPole-v0", num_envs=3, heart_attack_proclivity=jnp.array([0.1, 0.3, 0.5]))
@@ -109,11 +111,11 @@ def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
         env, limit = id.replace(**constants), type(id).max_episode_steps
     else:
         env, limit = make(id, **constants), time_limit(id)
-    num_envs = _whole("num_envs", num_envs)
+    num_envs = _positive_int("num_envs", num_envs)
     if max_episode_steps is not _DEFAULT:
         limit = max_episode_steps
     constant_axes(env, num_envs)
-    return VectorEnv(env, num_envs, None if limit is None else _whole("max_episode_steps", limit))
+    return VectorEnv(env, num_envs, None if limit is None else _positive_int("max_episode_steps", limit))
 
 
 def spec(id):
@@ -137,9 +139,9 @@ def time_limit(id):
     return found.load().max_episode_steps if found.max_episode_steps is _DEFAULT else found.max_episode_steps
 
 
-def _whole(name, value):
+def _positive_int(name, value):
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number of at least 1, got {value!r}")
+        raise TypeError(f"{name} must be an integer of at least 1, got {value!r}")
     if value.__index__() < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
     return value.__index__()

@@ -1,4 +1,4 @@
-"""What an environment is, as text for a terminal: its spaces, constants and time limit."""
+"""An environment as text for a terminal: its spaces, constants and time limit."""
 
 import dataclasses
 import inspect
@@ -56,9 +56,9 @@ def space_text(space):
 
 
 def field_texts(cls):
-    """The `#:` comments above the fields of a class, by field name; a comment holds for all the lines below it.
+    """The `#:` comments above the fields of a class, by field name; a comment applies to all the lines below it.
 
-    They are read from the source: without it, there are none.
+    They are read from the source; without it there are none.
     """
     texts = {}
     for owner in reversed(cls.__mro__[:-1]):

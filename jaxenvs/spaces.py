@@ -1,4 +1,4 @@
-"""What JAX needs of Gymnasium's spaces: sampling with a key, and membership under `jit`.
+"""Gymnasium's spaces in JAX: sampling with a key, and membership under `jit`.
 
 Box, Discrete, MultiBinary, MultiDiscrete, Dict and Tuple have elements of fixed shape and work everywhere; Text,
 Sequence, Graph and OneOf do not, and are refused with a `TypeError`.
@@ -14,23 +14,23 @@ from jax.core import Tracer
 
 from jaxenvs.random import fusable
 
-# Below this many actions, one random word scaled down is used in place of `jax.random.randint`, which draws two; no
-# element's probability is then off by more than a factor of 1 +- 2**-16.
+# Below this many actions, one scaled random word is used instead of `jax.random.randint`, which draws two; each
+# element's probability is then right within a factor of 1 +- 2**-16.
 _FEW = 256
 
 
 def sample(space, key, shape=()):
     """Draws elements of a space, as Gymnasium's `space.sample()` distributes them.
 
-    Bounded Box axes are uniform (on the integers, ends included, for an integer dtype), half-bounded ones exponential
-    from their bound, unbounded ones standard normal; discrete spaces are uniform.
+    Bounded Box axes are uniform (over integers, both ends included, for an integer dtype), half-bounded ones
+    exponential from their bound, unbounded ones standard normal; discrete spaces are uniform.
 
     Args:
         space: a `gymnasium.spaces` Box, Discrete, MultiBinary, MultiDiscrete, Dict or Tuple.
         key: a JAX key.
         shape: leading axes of the result, such as `(num_envs,)`.
     Returns:
-        An array of `shape + space.shape` and the space's dtype (int32 for int64), or a dict or tuple of such.
+        An array of `shape + space.shape` and the space's dtype (int32 for int64), or a dict or tuple of these.
     Raises:
         TypeError: for a space without a fixed shape.
 
@@ -63,9 +63,9 @@ def contains(space, x):
 
     Args:
         space: as for `sample`.
-        x: an array of the space's shape, or a dict or tuple of such.
+        x: an array of the space's shape, or a dict or tuple of these.
     Returns:
-        bool[]. False for NaN, and for values of another shape or of a kind of number that the space does not hold.
+        bool[]. False for NaN, and for values whose shape or kind of number does not fit the space.
     Raises:
         TypeError: for a space without a fixed shape.
     """
@@ -99,32 +99,32 @@ def bounds(space):
         case spaces.MultiBinary():
             return np.zeros(space.shape, np.int8), np.ones(space.shape, np.int8)
         case spaces.Box():
-            return _held(space, space.low), _held(space, space.high)
+            return _in_jax_dtype(space, space.low), _in_jax_dtype(space, space.high)
     raise _no_fixed_shape(space)
 
 
-def _held(space, bound):
-    """A Box's bound in the dtype that JAX holds; bounds beyond it are refused, 64 bits being cut to 32."""
+def _in_jax_dtype(space, bound):
+    """A Box's bound in JAX's storage dtype, where 64 bits become 32; bounds that do not fit are refused."""
     with np.errstate(over="ignore"):
-        held = bound.astype(jax_dtype(space))
-    if space.dtype.kind == "f" and (np.isinf(held) & np.isfinite(bound)).any():
-        raise ValueError(f"JAX holds 64-bit numbers as {held.dtype}, which cannot hold the bounds of {space}")
-    if space.dtype.kind in "iu" and (held.astype(np.float64) != bound.astype(np.float64)).any():
-        raise ValueError(f"JAX holds 64-bit integers as int32 or uint32, which cannot hold the bounds of {space}")
-    return held
+        stored = bound.astype(jax_dtype(space))
+    if space.dtype.kind == "f" and (np.isinf(stored) & np.isfinite(bound)).any():
+        raise ValueError(f"JAX stores 64-bit floats as {stored.dtype}, in which the bounds of {space} do not fit")
+    if space.dtype.kind in "iu" and (stored.astype(np.float64) != bound.astype(np.float64)).any():
+        raise ValueError(f"JAX stores 64-bit integers as int32 or uint32, in which the bounds of {space} do not fit")
+    return stored
 
 
 def jax_dtype(space):
-    """The dtype in which JAX holds the elements of a simple space: the space's own, 64 bits cut to 32."""
+    """The dtype in which JAX stores the elements of a simple space: the space's own, 64 bits reduced to 32."""
     return jax.dtypes.canonicalize_dtype(space.dtype)
 
 
 def as_element(space, x, *, where):
-    """`x` as arrays of the space's shapes and dtypes, checked at trace time; values are not looked at.
+    """`x` as arrays of the space's shapes and dtypes, checked at trace time; values are not checked.
 
     Raises:
-        TypeError: if `x` has another structure, or holds another kind of number.
-        ValueError: if `x` has another shape.
+        TypeError: if `x` has a different structure or kind of number.
+        ValueError: if `x` has a different shape.
     """
     match space:
         case spaces.Dict() | spaces.Tuple():
@@ -144,7 +144,7 @@ def as_element(space, x, *, where):
 
 
 def as_batch(space, x, size, *, where):
-    """As `as_element`, for `size` elements with the batch axis in front."""
+    """Like `as_element`, for `size` elements with a leading batch axis."""
     for leaf in jax.tree.leaves(x):
         if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != size:
             raise ValueError(f"{where} must have a leading axis of {size}, got the shape {jnp.shape(leaf)}")
@@ -152,10 +152,10 @@ def as_batch(space, x, size, *, where):
 
 
 def check_host_value(space, x, *, where):
-    """Refuses a Python or NumPy value outside the space; JAX arrays and tracers pass, unread.
+    """Refuses a Python or NumPy value outside the space; JAX arrays and tracers are not checked.
 
     Raises:
-        ValueError: naming the value, the space and the place.
+        ValueError: naming the value, the space and the argument.
     """
     if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(x)):
         return
@@ -173,9 +173,9 @@ def check_host_value(space, x, *, where):
 
 
 def greatest(value):
-    """The greatest value of a constant over a batch of environments; infinity where it is traced.
+    """The largest value of a constant over a batch of environments; infinity if it is traced.
 
-    For the bounds of an observation space, which hold every member of a batch.
+    For the bounds of an observation space, which contain every member of a batch.
 
     >>> greatest(2.4), greatest(np.array([1.0, 3.0]))
     (2.4, 3.0)
@@ -184,7 +184,7 @@ def greatest(value):
 
 
 def least(value):
-    """As `greatest`, the least value; minus infinity where it is traced."""
+    """Like `greatest`, for the smallest value; minus infinity if it is traced."""
     return -math.inf if isinstance(value, Tracer) else float(np.min(value))
 
 
@@ -209,7 +209,7 @@ def _integers(key, shape, n):
 def _sample_box(space, key, shape):
     low, high = bounds(space)
     if low.dtype.kind in "iu":
-        return _sample_whole(key, shape, low, high)
+        return _sample_integers(key, shape, low, high)
     below, above = np.isfinite(low), np.isfinite(high)
     floor, ceiling = (jnp.broadcast_to(np.where(known, end, 0), shape) for known, end in ((below, low), (above, high)))
     if (below & above).all():
@@ -223,20 +223,20 @@ def _sample_box(space, key, shape):
     return jnp.where(below & above, uniform, one_sided)
 
 
-def _sample_whole(key, shape, low, high):
-    """Uniform in [low, high], both ends included, for integers of up to 32 bits; sums wrap around as wanted."""
+def _sample_integers(key, shape, low, high):
+    """Uniform in [low, high], both ends included, for integers of up to 32 bits; sums wrap around as intended."""
     span = (high.astype(np.int64) - low).astype(np.uint32)
     everything = span == np.uint32(2**32 - 1)
     end = jnp.broadcast_to(np.where(everything, np.uint32(1), span + np.uint32(1)), shape)
     within = jax.random.randint(key, shape, jnp.zeros(shape, jnp.uint32), end, jnp.uint32)
-    whole = jnp.broadcast_to(everything, shape)
-    offset = jnp.where(whole, jax.random.bits(key, shape), within) if everything.any() else within
+    full_range = jnp.broadcast_to(everything, shape)
+    offset = jnp.where(full_range, jax.random.bits(key, shape), within) if everything.any() else within
     return (jnp.broadcast_to(low, shape).astype(jnp.uint32) + offset).astype(low.dtype)
 
 
 def _between(uniform, low, high):
     # Not `low + uniform * (high - low)`: the range of Gymnasium's widest boxes overflows float32.
-    # Rounding may then leave a narrow box, hence the clip.
+    # Rounding may then leave a narrow box, so the result is clipped.
     return jnp.clip((1 - uniform) * low + uniform * high, low, high)
 
 

@@ -1,4 +1,4 @@
-"""Settings of the whole suite: the oracles of `tests/reference` can be imported, and JAX is at its strictest."""
+"""Settings of the entire suite: the oracles of `tests/reference` can be imported, and JAX is at its strictest."""
 
 import os
 import pathlib

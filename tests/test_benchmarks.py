@@ -70,7 +70,7 @@ def test_rows_of_another_machine_are_dropped(results, capsys):
     assert "another machine" in capsys.readouterr().out
 
 
-def test_processors_of_one_name_are_told_apart():
+def test_processors_of_one_name_are_distinguished():
     one = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n"
     assert common.processor_name(one + "\n" + one.replace("17", "18")) == "AMD EPYC, family 25, model 17"
     assert common.processor_name("model name : Ampere\n") == "Ampere"

@@ -33,7 +33,7 @@ class State(NamedTuple):
 
 
 class Slide(Environment):
-    """A sound one, whole; the mistakes below override one part of it."""
+    """A correct and complete one; the mistakes below override one part of it."""
 
     max_episode_steps = 50
 
@@ -162,17 +162,17 @@ class Casino(Environment):
 MISTAKES = []
 
 
-def mistake(rule, found, mend, *, expected="", also=(), **constants):
+def mistake(rule, found, fix, *, expected="", also=(), **constants):
     """Notes the class below as one that breaks a rule; `# here` marks the line that the finding has to name.
 
     Args:
-        rule, found, mend, expected: what the finding has to say, each a part of its text.
+        rule, found, fix, expected: what the finding has to say, each a part of its text.
         also: the other rules that the mistake breaks.
         constants: what the environment is made with.
     """
 
     def note(cls):
-        MISTAKES.append(pytest.param(cls, constants, Finding(rule, found, expected, mend), also, id=cls.__name__))
+        MISTAKES.append(pytest.param(cls, constants, Finding(rule, found, expected, fix), also, id=cls.__name__))
         return cls
 
     return note
@@ -197,13 +197,13 @@ class HasNoDefault(Slide):
     mass: float
 
 
-@mistake("environment", "must be a number", "declared jaxenvs.static", expected="subclass of jaxenvs.Environment")
+@mistake("environment", "must be a number", "with jaxenvs.static", expected="subclass of jaxenvs.Environment")
 class HoldsAWord(Slide):
     colour: str = "red"
 
 
 @mistake(
-    "constants", "table is static and holds array", "a tuple in place of an array", expected="hashed", table=np.ones(2)
+    "constants", "table is static and holds array", "a tuple instead of an array", expected="hashed", table=np.ones(2)
 )
 class HoldsAStaticArray(Slide):
     table: tuple = static(())
@@ -215,17 +215,17 @@ class DerivesAConstant(Slide):
         object.__setattr__(self, "double", 2 * self.speed)
 
 
-@mistake("constants", "speed has the shape (4,)", "one member", expected="the shape ()", speed=np.full(4, 0.1))
+@mistake("constants", "speed has the shape (4,)", "a single member", expected="the shape ()", speed=np.full(4, 0.1))
 class IsABatch(Slide):
     pass
 
 
-@mistake("time-limit", "max_episode_steps is 0", "leave it out", expected="at least 1")
+@mistake("time-limit", "max_episode_steps is 0", "remove it for no limit", expected="at least 1")
 class EndsAtOnce(Slide):
     max_episode_steps = 0
 
 
-@mistake("time-limit", "max_episode_steps is 50.0", "max_episode_steps = 500", expected="whole number")
+@mistake("time-limit", "max_episode_steps is 50.0", "max_episode_steps = 500", expected="an integer")
 class EndsAtAFloat(Slide):
     max_episode_steps = 50.0
 
@@ -296,7 +296,7 @@ class ObservesText(Slide):
     observation_space = spaces.Text(10)
 
 
-@mistake("spaces", "NumPy is applied to a traced value", "declare the constant they come from static")
+@mistake("spaces", "NumPy is applied to a traced value", "declare the constant that they depend on with static")
 class HasATracedActionSpace(Slide):
     @property
     def action_space(self):
@@ -321,7 +321,7 @@ class ReturnsAWord(Slide):
         return State(jnp.zeros(()), "start"), jnp.zeros(2)
 
 
-@mistake("step-runs", "Python takes the truth of a traced value", "jnp.where(condition, a, b)")
+@mistake("step-runs", "Python needs the truth value of a traced value", "jnp.where(condition, a, b)")
 class BranchesOnTheAction(Slide):
     def slid(self, key, state, action):
         if action == 1:  # here
@@ -329,13 +329,13 @@ class BranchesOnTheAction(Slide):
         return state.position + 0.1
 
 
-@mistake("step-runs", "Python takes the truth of a traced value", "&, | and ~")
+@mistake("step-runs", "Python needs the truth value of a traced value", "&, | and ~")
 class JoinsWithAnd(Slide):
     def over(self, state):
         return state.position > 0.9 and state.steps > 3  # here
 
 
-@mistake("step-runs", "Python takes the truth of a traced value", "static(...)")
+@mistake("step-runs", "Python needs the truth value of a traced value", "static(...)")
 class BranchesOnAConstant(Slide):
     def pay(self, state):
         return -state.position if self.bouncy else state.position  # here
@@ -347,7 +347,7 @@ class UsesNumPy(Slide):
         return np.clip(np.asarray(state.position), -1, 1)  # here
 
 
-@mistake("step-runs", "NumPy's random numbers are given a traced value", "jax.random")
+@mistake("step-runs", "a NumPy random generator gets a traced value", "jax.random")
 class DrawsWithNumPyAroundATracer(Slide):
     def pay(self, state):
         return np.random.normal(state.position)  # here
@@ -402,13 +402,13 @@ class AssignsToAnElement(Slide):
         return both.sum()
 
 
-@mistake("step-runs", "the environment lacks an attribute", "as a constant")
+@mistake("step-runs", "the environment has no attribute", "as a constant")
 class LacksAConstant(Slide):
     def pay(self, state):
         return -self.gravity * state.position  # here
 
 
-@mistake("step-runs", "ZeroDivisionError: division by zero", "mend this line")
+@mistake("step-runs", "ZeroDivisionError: division by zero", "fix this line")
 class DividesByZero(Slide):
     def pay(self, state):
         return state.position * (1 / 0)  # here
@@ -448,7 +448,7 @@ class StepForgetsToReturn(Slide):
         self.moved(key, state, action)
 
 
-@mistake("step-returns", "Gymnasium's or Gym's", "truncation and info belong to the layers above")
+@mistake("step-returns", "Gymnasium's or Gym's", "VectorEnv adds truncation")
 class ReturnsFive(Slide):
     def step(self, key, state, action):
         return self.observe(state), self.pay(state), self.over(state), False, {}
@@ -475,7 +475,7 @@ class ReturnsThree(Slide):
 # The types of what is returned.
 
 
-@mistake("state-arrays", "state.steps is a key", "leave the key out of the state")
+@mistake("state-arrays", "state.steps is a key", "remove the key from the state")
 class KeepsAKey(Slide):
     def reset(self, key):
         state = State(self.place(key), key)
@@ -485,7 +485,7 @@ class KeepsAKey(Slide):
         return State(self.slid(key, state, action), key)
 
 
-@mistake("state-arrays", "state['rng'] is a key, uint32[2]", "leave the key out")
+@mistake("state-arrays", "state['rng'] is a key, uint32[2]", "remove the key")
 class KeepsARawKey(Drift):
     def start(self, draws):
         state, obs = Drift.start(self, draws)
@@ -509,7 +509,11 @@ class DriftsInWeakType(Slide):
         return state, jnp.zeros(2)
 
 
-@mistake("state-types", "state.position is float32[] after reset, float32[1] after step", "the same shapes in both")
+@mistake(
+    "state-types",
+    "state.position is float32[] after reset, float32[1] after step",
+    "the same structure and shapes in both",
+)
 class DriftsInShape(Slide):
     def slid(self, key, state, action):
         return jnp.reshape(state.position, (1,))
@@ -557,14 +561,14 @@ class ObservesIntegers(Slide):
         return jnp.stack([state.steps, state.steps])
 
 
-@mistake("observation-types", "step: obs is float32[1,2]", "declare the space as it is", expected="float32[2]")
+@mistake("observation-types", "step: obs is float32[1,2]", "change the space", expected="float32[2]")
 class ObservesARow(Slide):
     def step(self, key, state, action):
         after, step = Slide.step(self, key, state, action)
         return after, step._replace(obs=step.obs[None])
 
 
-@mistake("observation-types", "a dict with the keys ['place']", "declare the space", expected="['day', 'place']")
+@mistake("observation-types", "a dict with the keys ['place']", "change the space", expected="['day', 'place']")
 class ObservesLess(Drift):
     def start(self, draws):
         state, obs = Drift.start(self, draws)
@@ -622,7 +626,7 @@ class GrowsALog(Slide):
         return -state.position
 
 
-@mistake("no-host-calls", "step calls Python at every step (", "take debugging prints out")
+@mistake("no-host-calls", "step calls Python at every step (", "remove debugging prints")
 class PrintsEachStep(Slide):
     def pay(self, state):
         jax.debug.callback(lambda position: None, state.position)  # here
@@ -641,13 +645,13 @@ class UsesAnOutsideKey(Slide):
         return jax.random.uniform(KEY)
 
 
-@mistake("deterministic", "reset's", "never from np.random", expected="to the last bit")
+@mistake("deterministic", "reset's", "never from np.random", expected="bit for bit")
 class DrawsWithNumPy(Slide):
     def place(self, key):
         return jax.random.uniform(key) / 4 + np.float32(np.random.uniform(0, 0.25))
 
 
-@mistake("deterministic", "step's", "time", expected="to the last bit")
+@mistake("deterministic", "step's", "time", expected="bit for bit")
 class ReadsTheClock(Slide):
     def pay(self, state):
         return jnp.float32(time.perf_counter() % 1.0) * state.position
@@ -705,7 +709,7 @@ class ReusesInBatches(Drift):
         return jax.random.normal(key, (2,))
 
 
-@mistake("keys-matter", "reset draws random numbers, and gives the same", "cuts uniforms in [0, 1) to 0")
+@mistake("keys-matter", "reset draws random numbers, but returns the same", "turns uniforms in [0, 1) into 0")
 class CutsToZero(Slide):
     def place(self, key):
         return jax.random.uniform(key).astype(jnp.int32).astype(jnp.float32)
@@ -713,8 +717,8 @@ class CutsToZero(Slide):
 
 @mistake(
     "split",
-    "the class defines step too, and step's reward is",
-    "leave step out",
+    "the class also defines step, and step's reward is",
+    "remove step",
     expected="transition after draw",
 )
 class OverridesStep(Drift):
@@ -729,13 +733,13 @@ class IgnoresTheShape(Drift):
         return jax.random.normal(key, (2,))
 
 
-@mistake("draws", "1 different rows of 512", "from one key with the whole shape", expected="independent rows")
+@mistake("draws", "1 different rows of 512", "from one key with the full shape", expected="independent rows")
 class RepeatsARow(Drift):
     def draw(self, key, shape=()):
         return jnp.broadcast_to(jax.random.normal(key, (2,)), (*shape, 2))
 
 
-@mistake("draws", "in one batch", "the same distribution whatever `shape` is")
+@mistake("draws", "in one batch", "the same distribution for every `shape`")
 class DrawsDifferentlyInBatches(Drift):
     def draw(self, key, shape=()):
         return jax.random.normal(key, (*shape, 2)) + (1.0 if shape else 0.0)
@@ -806,13 +810,13 @@ def _(axis_size, in_batched, x):
     return x - x.mean(0), True
 
 
-@mistake("vmap", "in a batch", "mix, the axes in front", also=["neighbours"])
+@mistake("vmap", "in a batch", "mix leading batch axes", also=["neighbours"])
 class LooksAtItsNeighbours(Slide):
     def slid(self, key, state, action):
         return jnp.clip(centred(Slide.slid(self, key, state, action)), -1.0, 1.0)
 
 
-@mistake("neighbours", "with another member 0", "mix, the axes in front", also=["vmap"])
+@mistake("neighbours", "with another member 0", "mix leading batch axes", also=["vmap"])
 class MixesRewards(Slide):
     def pay(self, state):
         return centred(-jnp.abs(state.position))
@@ -828,13 +832,15 @@ def _(axis_size, in_batched, x):
     return jnp.broadcast_to(x[0], x.shape), True
 
 
-@mistake("constants-batch", "with speed batched, step's state.position is", "use self.speed in elementwise arithmetic")
+@mistake(
+    "constants-batch", "with speed batched, step's state.position is", "use self.speed only in elementwise arithmetic"
+)
 class SharesTheFirstSpeed(Slide):
     def slid(self, key, state, action):
         return jnp.clip(state.position + shared(self.speed), -1.0, 1.0)
 
 
-@mistake("constants-batch", "with wind batched in a VectorEnv", "mend this line", expected="with its value")
+@mistake("constants-batch", "with wind batched in a VectorEnv", "fix this line", expected="with its value")
 class LooksAtTheShapeOfAConstant(Drift):
     wind: tuple = constant((0.1, 0.2))
 
@@ -857,7 +863,7 @@ class HasAnEighthDay(Drift):
         return after, step._replace(obs=after)
 
 
-@mistake("finite", "reward is NaN or infinite after", "bound what can grow")
+@mistake("finite", "reward is NaN or infinite after", "limit what can grow")
 class Explodes(Drift):
     def transition(self, state, action, draws):
         return Drift.transition(self, {**state, "place": 3 * state["place"]}, action, draws)
@@ -869,7 +875,7 @@ class TakesALogarithm(Slide):
         return jnp.log(-jnp.abs(state.position))
 
 
-@mistake("vector-runs", "ValueError: eight at most", "mend this line", expected="without an error")
+@mistake("vector-runs", "ValueError: eight at most", "fix this line", expected="without an error")
 class RefusesABatch(Drift):
     def draw_start(self, key, shape=()):
         if shape == (8,):
@@ -902,7 +908,7 @@ class PaintsAGrowingPicture(Slide):
         return np.zeros((8 + int(state.steps), 8, 3), np.uint8)
 
 
-@mistake("render", "ModuleNotFoundError: No module named 'no_such_painter'", "mend this line")
+@mistake("render", "ModuleNotFoundError: No module named 'no_such_painter'", "fix this line")
 class PaintsWithNothing(Slide):
     def render(self, state):
         import no_such_painter  # here
@@ -1003,20 +1009,20 @@ class Classic(gymnasium.Env):
 
 
 @pytest.mark.parametrize(
-    ("thing", "mend"),
+    ("thing", "fix"),
     [
         ("HeartPole-v0", "check_env(jaxenvs.make('HeartPole-v0'))"),
         (jaxenvs.VectorEnv(Bandit(), 2), "check_env(envs.env)"),
-        (Classic(), "write it anew"),
+        (Classic(), "rewrite it"),
         (None, "class MyEnv(jaxenvs.Environment)"),
         (Environment, "class MyEnv(jaxenvs.Environment)"),
     ],
     ids=["id", "VectorEnv", "gymnasium", "None", "base"],
 )
-def test_what_is_no_environment_is_named(thing, mend):
+def test_what_is_no_environment_is_named(thing, fix):
     report = check_env(thing, raise_on_failure=False)
     assert [finding.rule for finding in report.findings] == ["environment"]
-    assert mend in report.findings[0].mend
+    assert fix in report.findings[0].fix
     assert report.held == ()
 
 

@@ -37,7 +37,7 @@ def test_what_new_writes_keeps_the_contract(capsys, quick_compiles):
     table = capsys.readouterr().out
     assert all(f"ok    {name}" in table for name in set(rules()) - {"describe"})
     assert "-     describe" in table
-    assert "MyEnv(): keeps the whole contract" in table
+    assert "MyEnv(): keeps the full contract" in table
     assert isinstance(jaxenvs.make("my_env.py:MyEnv").action_space, gymnasium.spaces.Discrete)
 
 
@@ -71,7 +71,7 @@ def refused(arguments, capsys):
 
 def test_new_overwrites_nothing(folder, capsys):
     (folder / "my_env.py").write_text("mine")
-    assert "my_env.py exists already, and is left as it is" in refused(["new", "my_env.py"], capsys)
+    assert "my_env.py already exists and is not changed" in refused(["new", "my_env.py"], capsys)
     assert (folder / "my_env.py").read_text() == "mine"
 
 
@@ -87,14 +87,14 @@ def test_new_overwrites_nothing(folder, capsys):
         (["new", "no/folder.py"], "no/folder.py cannot be written: No such file or directory"),
         (["check", "absent.py:MyEnv"], "absent.py: no such file"),
         (["check", "HartPole-v0"], "nearest: HeartPole-v0"),
-        (["check", "HartPole-v0"], "an environment in a file is named my_env.py:MyEnv"),
+        (["check", "HartPole-v0"], "name an environment in a file as my_env.py:MyEnv"),
     ],
 )
 def test_a_refused_command_says_why_in_one_line(arguments, message, capsys):
     assert message in refused(arguments, capsys)
 
 
-def test_check_tells_what_to_mend_and_fails(folder, capsys):
+def test_check_prints_what_to_fix_and_fails(folder, capsys):
     main(["new", "my_env.py"])
     text = (folder / "my_env.py").read_text()
     (folder / "my_env.py").write_text(text.replace("max_episode_steps = 240", "max_episode_steps = 0").replace(
@@ -103,12 +103,12 @@ def test_check_tells_what_to_mend_and_fails(folder, capsys):
     capsys.readouterr()
     assert main(["check", "my_env.py:MyEnv"]) == 1
     table = capsys.readouterr().out
-    assert "MEND  time-limit" in table
+    assert "FIX   time-limit" in table
     assert "found:    max_episode_steps is 0" in table
-    assert "MEND  step-runs" in table
+    assert "FIX   step-runs" in table
     assert "my_env.py:86, in transition" in table
     assert "-     one-trace            not checked: depends on step-runs" in table
-    assert "MyEnv(): 2 rules to mend" in table
+    assert "MyEnv(): 2 rules to fix" in table
 
 
 def test_check_takes_a_registered_id_and_a_class_that_cannot_be_made(folder, capsys):
@@ -176,7 +176,7 @@ def test_show_takes_an_environment_in_a_file(capsys):
     main(["new", "my_env.py"])
     capsys.readouterr()
     assert main(["show", "my_env.py:MyEnv"]) == 0
-    assert "ppo: 1,000,000 steps (the defaults: there is no preset)" in capsys.readouterr().out
+    assert "ppo: 1,000,000 steps (no preset: the defaults)" in capsys.readouterr().out
     assert "nearest: HeartPole-v0" in refused(["show", "HartPole-v0"], capsys)
 
 
@@ -206,7 +206,7 @@ def test_without_what_the_trainers_need_a_sentence_says_what_to_install(monkeypa
     needed = 'training needs no_such_module and nor_this_one: pip install "jaxenvs[train]"'
     assert refused(["train", "ppo", "--env", "CartPole-v1"], capsys) == f"error: {needed}"
     assert main(["show", "CartPole-v1"]) == 0
-    assert "presets: not known without no_such_module and nor_this_one" in capsys.readouterr().out
+    assert "presets: unknown without no_such_module and nor_this_one" in capsys.readouterr().out
 
 
 def test_what_the_trainers_need_is_what_their_extra_installs():
@@ -217,7 +217,7 @@ def test_what_the_trainers_need_is_what_their_extra_installs():
 
 
 def loaded_after(command, *modules):
-    """Which of some modules a command has loaded, in a process of its own."""
+    """Which of some modules a command has loaded, in a separate process."""
     code = f"import sys; from jaxenvs.__main__ import main\ntry: main({command})\nexcept SystemExit: pass\n"
     code += f"print(*[m for m in {modules} if m in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)

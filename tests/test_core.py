@@ -22,7 +22,7 @@ TRACES: list[str] = []
 
 
 class Counter(Environment):
-    """A whole number without limits of its own."""
+    """An integer without limits."""
 
     steps: int = 1
 
@@ -303,8 +303,8 @@ def test_a_constant_out_of_range_is_refused_with_value_and_range(constants, word
         ({"speed": 1j}, "speed must be a number or an array of numbers, got 1j"),
         ({"speed": [[1.0], [1.0, 2.0]]}, "speed must be a number or an array of numbers"),
         ({"speed": True}, "speed must be a number, got True"),
-        ({"lag": 1.5}, "lag must be a whole number, got 1.5"),
-        ({"lag": 1.0}, "lag must be a whole number, got 1.0"),
+        ({"lag": 1.5}, "lag must be an integer, got 1.5"),
+        ({"lag": 1.0}, "lag must be an integer, got 1.0"),
         ({"icy": 1}, "icy must be True or False, got 1"),
     ],
 )
@@ -345,17 +345,17 @@ def test_a_constant_that_float32_rounds_out_of_its_range_is_refused():
 
 @pytest.mark.parametrize("value", [2.5, "two", np.arange(2), True])
 def test_a_static_field_of_the_wrong_kind_is_refused(value):
-    with pytest.raises(TypeError, match="axes must be a whole number"):
+    with pytest.raises(TypeError, match="axes must be an integer"):
         Drift(axes=value)
 
 
 @pytest.mark.parametrize("value", [2**40, -(2**40), np.array([1, 2**31])])
-def test_a_whole_number_beyond_32_bits_is_refused(value):
+def test_an_integer_beyond_32_bits_is_refused(value):
     with pytest.raises(ValueError, match=r"Counter: steps must fit in 32 bits, .* got -?\d{10}"):
         Counter(steps=value)
 
 
-def test_the_whole_numbers_at_the_ends_of_32_bits_are_taken():
+def test_the_integers_at_the_ends_of_32_bits_are_accepted():
     assert (Counter(steps=2**31 - 1).steps, Counter(steps=-(2**31)).steps) == (2**31 - 1, -(2**31))
 
 

@@ -1,4 +1,4 @@
-"""Every example in the documentation runs: the docstrings', the README's blocks, and the pages of docs as a whole."""
+"""Every example in the documentation runs: the docstrings', the README's blocks, and the full pages of docs."""
 
 import contextlib
 import doctest
@@ -44,7 +44,7 @@ def pages():
 
 @pytest.fixture(autouse=True)
 def as_a_user_has_it():
-    """JAX's ordinary settings in place of the suite's strict ones; ids that examples register are gone afterwards."""
+    """JAX's default settings instead of the suite's strict ones; ids that examples register are gone afterwards."""
     before = dict(jaxenvs.registry)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield

@@ -70,7 +70,7 @@ def entry(module):
 
 
 def imports(module, nodes=None):
-    """Every module that a file imports: absolute names, submodules in place of the packages they are taken from."""
+    """Every module that a file imports: absolute names, submodules instead of the packages they are imported from."""
     path = FILES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text())) if nodes is None else nodes:

@@ -207,7 +207,7 @@ def test_forms_and_threads_in_c_come_to_the_same(native, id, generator):
 
 @functools.cache
 def our_episodes(id, num_steps):
-    """Returns of the episodes that a random policy finishes in so many steps of ours, f32[episodes]."""
+    """Returns of the episodes that a random policy finishes in a number of our steps, f32[episodes]."""
     envs = jaxenvs.make_vec(id, 1024)
 
     def collect(obs, action, step):

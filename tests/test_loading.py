@@ -107,7 +107,7 @@ def test_two_files_of_one_name_stay_apart(folder):
     assert pickle.loads(pickle.dumps(first())) == first()
 
 
-def test_a_file_imports_what_lies_beside_it(folder, monkeypatch):
+def test_a_file_imports_modules_from_its_folder(folder, monkeypatch):
     (folder / "sub").mkdir()
     (folder / "sub" / "beside_mine.py").write_text("SIZE = 4.0\n")
     write(folder / "sub" / "mine.py", size="SIZE", before="from beside_mine import SIZE\n")
@@ -136,10 +136,10 @@ FAILURES = [
     ("mime.py:Mine", r"mime\.py: no such file; did you mean mine\.py\?"),
     ("mine.py:Mime", r"mine\.py has no class Mime; did you mean Mine\? Its environments: Mine"),
     ("mine.py:Other", r"mine\.py has no class Other\. Its environments: Mine"),
-    ("mine.py:make", r"make is no subclass of jaxenvs\.Environment, but a function\. Its environments: Mine"),
+    ("mine.py:make", r"make is not a subclass of jaxenvs\.Environment but a function\. Its environments: Mine"),
     (
         "mine.py:Classic",
-        r"but a Gymnasium class, which docs/from_gymnasium\.md turns into one\. Its environments: Mine",
+        r"but a Gymnasium class \(docs/from_gymnasium\.md shows how to port it\)\. Its environments: Mine",
     ),
     ("broken.py:Mine", r"broken\.py:2: .*: `size = \(`"),
     ("raises.py:Mine", r"raises\.py cannot be loaded: raises\.py:1, in <module>, `1 / 0`: ZeroDivisionError"),
@@ -148,7 +148,7 @@ FAILURES = [
     ("binary.py:Mine", r"binary\.py"),
     ("empty.py", r"empty\.py: it has no environment"),
     ("two.py", r"two\.py: name one of its environments, two\.py:Mine \(Mine, More\)"),
-    ("nowhere_at_all:Mine", r"no module named 'nowhere_at_all' can be imported; a file is named with its \.py"),
+    ("nowhere_at_all:Mine", r"no module named 'nowhere_at_all' can be imported; name a file with its \.py"),
     ("jaxenvs.nowhere:Mine", r"no module named 'jaxenvs\.nowhere'"),
     ("raises:Mine", r"raises cannot be loaded: raises\.py:1, in <module>"),
     ("jaxenvs.envs.heartpole:HartPole", r"has no class HartPole; did you mean HeartPole\?"),
@@ -156,7 +156,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("entry", "message"), FAILURES, ids=[entry for entry, _ in FAILURES])
-def test_what_leads_to_no_environment_is_told_in_one_line(entry, message, folder, monkeypatch):
+def test_an_entry_without_an_environment_is_reported_in_one_line(entry, message, folder, monkeypatch):
     monkeypatch.syspath_prepend(folder)
     write(folder / "mine.py")
     (folder / "broken.py").write_text("import os\nsize = (\n")

@@ -1,4 +1,4 @@
-"""What an author gets wrong in a file of their own, and what they are told: the line or the field, and the mend.
+"""Mistakes of an author in their own file, and the report: the line or the field, and the fix.
 
 Each mistake is an edit of what `python -m jaxenvs new` writes; `# here` marks the line that has to be named. The rules
 of `check_env` have more of them in `test_check.py`.
@@ -20,7 +20,7 @@ from jaxenvs.loading import LoadError, load
 
 @pytest.fixture
 def my_env(empty_folder):
-    """A new my_env.py, in a current folder of its own."""
+    """A new my_env.py, in a new current folder."""
     assert main(["new", "my_env.py"]) == 0
     return empty_folder / "my_env.py"
 
@@ -51,15 +51,15 @@ def with_needs(name):
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_told_with_its_place_and_its_mend(name, my_env):
+def test_a_mistake_is_reported_with_its_place_and_its_fix(name, my_env):
     mistake = MISTAKES[name]
     place = edit(my_env, mistake.edits)
     if mistake.rule == "class":
         with pytest.raises(LoadError) as caught:
             load("my_env.py:MyEnv")
-        told = str(caught.value)
-        assert re.search(r"my_env\.py:\d+, in", told)
-        assert all(part in told for part in (place, mistake.found, mistake.mend))
+        report = str(caught.value)
+        assert re.search(r"my_env\.py:\d+, in", report)
+        assert all(part in report for part in (place, mistake.found, mistake.fix))
         return
     cls = load("my_env.py:MyEnv")
     report = examine(with_needs(mistake.rule), Probe(cls if mistake.rule == "environment" else cls()))
@@ -67,12 +67,12 @@ def test_a_mistake_is_told_with_its_place_and_its_mend(name, my_env):
     finding = report.findings[0]
     assert place in finding.found
     assert mistake.found in finding.found
-    assert mistake.mend in finding.mend
+    assert mistake.fix in finding.fix
 
 
 def test_an_unknown_constant_that_lacks_its_type_is_named(my_env):
     edit(my_env, {DT: "    dt = 0.1\n"})
-    with pytest.raises(TypeError, match=r"MyEnv: dt is no constant, since .* without a type: write dt: float = 0\.1"):
+    with pytest.raises(TypeError, match=r"MyEnv: dt is not a constant, because it has no type: write dt: float = 0\.1"):
         jaxenvs.make("my_env.py:MyEnv", dt=0.2)
 
 

@@ -89,14 +89,14 @@ def test_a_malformed_id_is_refused(id):
 
 
 def test_a_taken_id_is_refused():
-    with pytest.raises(ValueError, match="'HeartPole-v0' is taken by"):
+    with pytest.raises(ValueError, match="'HeartPole-v0' already names"):
         register("HeartPole-v0", Coin)
     assert type(make("HeartPole-v0")) is HeartPole
 
 
 def test_an_id_taken_with_other_constants_is_refused():
     register("Coin-v0", Coin, weight=2.0)
-    with pytest.raises(ValueError, match="'Coin-v0' is taken by"):
+    with pytest.raises(ValueError, match="'Coin-v0' already names"):
         register("Coin-v0", Coin, weight=3.0)
 
 

@@ -1,4 +1,4 @@
-"""`spaces.sample` and `spaces.contains`, held against Gymnasium's own."""
+"""`spaces.sample` and `spaces.contains`, compared with Gymnasium's own."""
 
 # A sample is an array, or a dict or tuple of such: each test knows which.
 # pyright: reportArgumentType=false, reportCallIssue=false, reportOperatorIssue=false

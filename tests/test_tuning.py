@@ -30,7 +30,7 @@ print(json.dumps({"devices": jax.device_count(), "made": made}))
 
 
 def in_process(code, **environment):
-    """The last line that a process of its own prints, from JSON."""
+    """The last line that a separate process prints, from JSON."""
     kept = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "NPROC")}
     environment = {**kept, **environment}
     command = [sys.executable, "-c", code]
@@ -100,14 +100,14 @@ def test_on_one_device_no_loop_is_shared_between_threads_unless_the_user_says_ho
 
 @pytest.mark.parametrize("devices", [0, -1, 1.5, "2", True])
 def test_a_bad_number_of_devices_is_named(devices):
-    with pytest.raises(ValueError, match=f"whole number of at least 1, got {devices!r}"):
+    with pytest.raises(ValueError, match=f"integer of at least 1, got {devices!r}"):
         jaxenvs.tune_cpu(devices)
 
 
 @pytest.mark.parametrize("devices", [-1, 0, 1])
 def test_tuning_too_late_is_refused(devices):
     before = dict(os.environ)
-    with pytest.raises(RuntimeError, match="too late: JAX has computed already"):
+    with pytest.raises(RuntimeError, match="too late: JAX has already computed"):
         jaxenvs.tune_cpu(max(1, jax.device_count() + devices))
     assert os.environ == before
 

@@ -149,7 +149,7 @@ def test_truncation_comes_exactly_at_the_limit(limit):
     assert not step.terminated.any()
 
 
-def test_a_truncated_episode_starts_anew():
+def test_a_truncated_episode_is_reset():
     step = drive(jaxenvs.make_vec(Walk(), 2, max_episode_steps=3), np.full((3, 2), STAY))[1]
     assert not step.obs["trace"][2].any() and step.final_obs["trace"][2].all()
 
@@ -159,7 +159,7 @@ def test_both_flags_are_set_where_both_hold():
     assert step.terminated[1].tolist() == [True, False] and step.truncated[1].tolist() == [True, True]
 
 
-def test_an_early_end_starts_the_limit_anew():
+def test_an_early_end_restarts_the_limit():
     actions = np.full((7, 1), STAY)
     actions[1] = QUIT
     step = drive(jaxenvs.make_vec(Walk(), 1, max_episode_steps=4), actions)[1]
@@ -393,13 +393,13 @@ def test_a_batch_below_1_is_refused(num_envs):
 
 
 @pytest.mark.parametrize("num_envs", [2.0, True, "2", None])
-def test_a_batch_size_that_is_no_whole_number_is_refused(num_envs):
-    with pytest.raises(TypeError, match="num_envs must be a whole number of at least 1, got"):
+def test_a_batch_size_that_is_not_an_integer_is_refused(num_envs):
+    with pytest.raises(TypeError, match="num_envs must be an integer of at least 1, got"):
         jaxenvs.make_vec("HeartPole-v0", num_envs)
 
 
 @pytest.mark.parametrize(("limit", "error"), [(0, ValueError), (-3, ValueError), (2.5, TypeError), (True, TypeError)])
-def test_a_limit_below_1_or_no_whole_number_is_refused(limit, error):
+def test_a_limit_below_1_or_not_an_integer_is_refused(limit, error):
     with pytest.raises(error, match="max_episode_steps must be"):
         jaxenvs.make_vec("HeartPole-v0", 2, max_episode_steps=limit)
 

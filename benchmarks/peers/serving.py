@@ -1,4 +1,4 @@
-"""A subject of a benchmark in a process of its own, which runs once for each line it is sent.
+"""A subject of a benchmark in a separate process, which runs once for each line it is sent.
 
 The standard library only: subjects run in environments that have nothing of ours.
 """

@@ -20,9 +20,9 @@ import scipy.stats
 LAGS = (1, 2, 3, 4, 5, 7, 8, 16, 64, 256, 1024, 4096)
 GAP, LONGEST_GAP = 1 / 16, 128
 MAXIMUM_OF, MAXIMUM_CELLS = 8, 1024
-# Bits of each of the two words that make an urn, or a birthday; birthdays are in batches of so many.
+# Bits of each of the two words that make an urn, or a birthday; birthdays are in batches of this size.
 URN_BITS, BIRTHDAY_BITS, BIRTHDAYS = 15, 26, 2**19
-# Cells with a smaller expected count are taken together.
+# Cells with a smaller expected count are merged.
 LEAST_EXPECTED = 10
 
 
@@ -59,7 +59,7 @@ def poisson(count, mean):
 
 
 def cells(counts, probabilities):
-    """Pearson's chi-square of counts in cells, rare cells taken together."""
+    """Pearson's chi-square of counts in cells, rare cells merged."""
     counts, expected = np.ravel(counts).astype(float), np.ravel(probabilities) * np.sum(counts)
     if not (often := expected >= LEAST_EXPECTED).all():
         counts, expected = (np.append(x[often], x[~often].sum()) for x in (counts, expected))
@@ -124,7 +124,7 @@ def equal_bits(words):
 
 
 def products(words):
-    """f64[lags], sums of products of the sequence, centred, and itself so many places on."""
+    """f64[lags], sums of products of the centred sequence and itself shifted by a lag."""
     centred = np.asarray(words) * 2.0**-32 - (0.5 - 2.0**-33)
     return np.array([centred[:-lag] @ centred[lag:] for lag in LAGS])
 
@@ -157,7 +157,7 @@ def judge_first_runs(counts, *_):
 
 
 def gaps(words):
-    """How often so many words lay between two below `GAP`; the last count is of longer gaps too."""
+    """How often a number of words was between two below `GAP`; the last count includes longer gaps."""
     hits = np.flatnonzero(np.asarray(words) < np.uint32(GAP * 2**32))
     return np.bincount(np.minimum(np.diff(hits) - 1, LONGEST_GAP), minlength=LONGEST_GAP + 1)
 
@@ -174,7 +174,7 @@ def maxima(words):
 
 
 def collisions(words):
-    """How many pairs of words fell into an urn that was taken already."""
+    """How many pairs of words fell into an urn that was already full."""
     top = (np.asarray(words) >> np.uint32(32 - URN_BITS)).reshape(-1, 2)
     urns = np.sort((top[:, 0] << np.uint32(URN_BITS)) | top[:, 1])
     return int(np.count_nonzero(urns[1:] == urns[:-1]))
@@ -186,7 +186,7 @@ def judge_collisions(count, size, chunks):
 
 
 def birthdays(size):
-    """(batches, birthdays in each) of so many words, a power of two."""
+    """(batches, birthdays in each) for a number of words, a power of two."""
     return max(1, size // 2 // BIRTHDAYS), min(BIRTHDAYS, size // 2)
 
 

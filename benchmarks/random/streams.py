@@ -75,7 +75,7 @@ def rollouts_key(key, step):
 
 
 def next_seed(key, step):
-    """The key of a seed so many seeds on."""
+    """The key of a seed a number of seeds later."""
     first, second = jax.random.key_data(key)
     return jax.random.wrap_key_data(jnp.stack([first, second + step.astype(jnp.uint32)]), impl=jax.random.key_impl(key))
 

@@ -1,7 +1,7 @@
 """One environment as an ordinary `gymnasium.Env`; `gymnasium.make("jaxenvs/HeartPole-v0")` makes one.
 
-A step is one call of a jitted function with one array of words in and one out: state, draws and action go in, state,
-observation, reward and the end come out. What is random is drawn ahead, for hundreds of steps at a time.
+A step is one call of a jitted function with one array of words as input (state, draws and action) and one as output
+(state, observation, reward and terminated). Random numbers are drawn ahead, for hundreds of steps at a time.
 """
 
 import functools
@@ -25,7 +25,7 @@ _LOG_LINES = 10_000
 
 
 class GymnasiumEnv(gymnasium.Env):
-    """A `jaxenvs.Environment` behind Gymnasium's interface; it never starts anew by itself.
+    """A `jaxenvs.Environment` behind Gymnasium's interface; it never resets itself.
 
     Args:
         env_id: a registered id, or an `Environment`.
@@ -34,8 +34,8 @@ class GymnasiumEnv(gymnasium.Env):
         device: "cpu", "gpu", "tpu" or a `jax.Device`; one environment gains nothing from an accelerator.
         constants: constants of the environment that differ from its defaults.
 
-    `reset(options={"state": ...})` starts from a state of the caller's: a mapping of the state's field names to
-    numbers, or a whole state; fields left out are those of a random start.
+    `reset(options={"state": ...})` starts from a given state: a mapping of the state's field names to numbers,
+    or a full state; missing fields are taken from a random start.
 
     >>> import gymnasium, jaxenvs
     >>> env = gymnasium.make("jaxenvs/HeartPole-v0", heart_attack_proclivity=0.3)
@@ -92,7 +92,7 @@ class GymnasiumEnv(gymnasium.Env):
         """Makes one transition; see `gymnasium.Env.step`.
 
         Raises:
-            InvalidAction: for an action outside the space, before anything moves.
+            InvalidAction: for an action outside the space; the state does not change.
             ResetNeeded: before the first reset, and after the end of an episode.
         """
         if not self._running:
@@ -126,11 +126,11 @@ class GymnasiumEnv(gymnasium.Env):
         return None
 
     def get_keys_to_action(self):
-        """The keys that play it, for `gymnasium.utils.play`."""
+        """The keyboard keys to play it, for `gymnasium.utils.play`."""
         return dict(self.env.keys_to_action)
 
     def _next_start(self):
-        """u32[states + observations]: a start that was made ahead."""
+        """u32[states + observations]: the next of the starts that were computed ahead."""
         row = next(self._starts, None)
         if row is None:
             self._starts = iter(self._program.starts_ahead(self._key()))
@@ -141,7 +141,7 @@ class GymnasiumEnv(gymnasium.Env):
         return np.zeros((0, self._program.words), np.uint32)
 
     def _more_rows(self):
-        """u32[_STEPS_AHEAD, words]: what goes into the next steps, with its draws in place."""
+        """u32[_STEPS_AHEAD, words]: the input of the next steps, with their draws filled in."""
         rows = np.zeros((_STEPS_AHEAD, self._program.words), np.uint32)
         if self._program.draws.size:
             rows[:, self._program.draw_slice] = self._program.draws_ahead(self._key())
@@ -152,7 +152,7 @@ class GymnasiumEnv(gymnasium.Env):
 
     def _started_from(self, out, options):
         if unknown := options.keys() - {"state"}:
-            raise ValueError(f"reset(options=...) knows only 'state', got {min(unknown)!r}")
+            raise ValueError(f"reset(options=...) accepts only 'state', got {min(unknown)!r}")
         states = self._program.states
         state = states.unpack_host(out[: states.size])
         given = options["state"]._asdict() if hasattr(options["state"], "_asdict") else dict(options["state"])
@@ -172,7 +172,7 @@ class GymnasiumEnv(gymnasium.Env):
 
 
 def make_with_time_limit(env_id, **options):
-    """`GymnasiumEnv` in Gymnasium's own `TimeLimit`, for ids whose class was not known when they were registered."""
+    """`GymnasiumEnv` in Gymnasium's own `TimeLimit`, for ids whose class was unknown when they were registered."""
     env, limit = GymnasiumEnv(env_id, **options), time_limit(env_id)
     return env if limit is None else gymnasium.wrappers.TimeLimit(env, limit)
 
@@ -211,7 +211,7 @@ class _Program:
         first = self.states.size
         self.state_slice = slice(0, first)
         self.observation_slice = slice(first, first + self.observations.size)
-        #: Words in, and words out of a step: state, draws and action; state, observation, reward and end.
+        #: Words of a step's input (state, draws, action) and output (state, observation, reward, terminated).
         self.words, self.outputs = first + self.draws.size + self.actions.size, first + self.observations.size + 2
         self.draw_slice = slice(first, first + self.draws.size)
         self.action_slice = slice(self.draw_slice.stop, self.draw_slice.stop + self.actions.size)
@@ -270,7 +270,7 @@ def _key_data(key, shape):
 
 
 def _observation_reader(space, program):
-    """A function from the words that come out to an observation as the space declares it."""
+    """A function that reads an observation, as the space declares it, from the output words."""
     at, packing = program.observation_slice, program.observations
     if isinstance(space, spaces.Box) and space.dtype.itemsize == 4:
         shape, dtype = space.shape, space.dtype
@@ -294,7 +294,7 @@ def _as_declared(space, value):
 
 
 def _action_writer(space, program):
-    """A function that checks an action and writes it among the words."""
+    """A function that checks an action and writes it into the input words."""
     at = program.action_slice
     match space:
         case spaces.Discrete():
@@ -321,7 +321,7 @@ def _write_numbers(space, kinds, low, high, at, words, action):
     if array.shape != space.shape or array.dtype.kind not in kinds:
         raise _refused(space, action)
     numbers = array.ravel().tolist()
-    # Plain comparisons beat NumPy's up to a few dozen numbers; written so that NaN fails.
+    # Plain comparisons are faster than NumPy's up to a few dozen numbers; NaN fails them.
     for number, least, greatest in zip(numbers, low, high, strict=True):
         if not least <= number <= greatest:
             raise _refused(space, action)

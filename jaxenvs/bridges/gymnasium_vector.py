@@ -24,21 +24,22 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
     Args:
         env_id: a registered id, an `Environment`, or a `VectorEnv`.
         num_envs: size of the batch.
-        autoreset_mode: an `AutoresetMode` or its value: NEXT_STEP (as Gymnasium's own by default), SAME_STEP, DISABLED.
+        autoreset_mode: an `AutoresetMode` or its value: NEXT_STEP (Gymnasium's default), SAME_STEP, DISABLED.
         max_episode_steps: overrides the time limit; None for none.
         render_mode: None or "rgb_array".
-        arrays: what observations, rewards and flags are: "numpy", "jax" (no copy) or "torch" (by DLPack, no copy
+        arrays: the type of observations, rewards and flags: "numpy", "jax" (no copy) or "torch" (by DLPack, no copy
             through the host).
-        constants: dict of constants that differ from the defaults; an array with an axis of num_envs in front gives
-            each environment its own. They may be given as keywords, too.
+        constants: dict of constants that differ from the defaults; an array with a leading axis of num_envs gives each
+            environment its own value. They can also be passed as keywords.
 
-    In SAME_STEP mode, `info["final_obs"]` is Gymnasium's array of objects where `arrays` is "numpy"; JAX and PyTorch
-    users get it, at every step, as one array with `num_envs` in front, of which the mask `info["_final_obs"]` tells
-    what counts. So nothing waits for the device.
+    In SAME_STEP mode, `info["final_obs"]` is Gymnasium's array of objects where `arrays` is "numpy"; With JAX
+    and PyTorch it is one array with a leading axis of `num_envs` at every step; the mask `info["_final_obs"]` says
+    which rows are valid. So nothing waits for the device.
 
     Actions may be NumPy arrays, which are checked against the space, or JAX or PyTorch arrays, whose values are not.
-    One seed seeds the whole batch. `reset(options={"reset_mask": bool[num_envs]})` starts anew only those, and
-    `options={"state": ...}` starts from given states: a mapping of field names to arrays with num_envs in front.
+    One seed seeds the entire batch. `reset(options={"reset_mask": bool[num_envs]})` resets only those, and
+    `options={"state": ...}` starts from given states: a mapping of field names to arrays with a leading axis of
+    num_envs.
 
     >>> import gymnasium, jaxenvs
     >>> envs = gymnasium.make_vec("jaxenvs/HeartPole-v0", num_envs=3)
@@ -82,22 +83,22 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         """Starts episodes; see `gymnasium.vector.VectorEnv.reset`.
 
         Raises:
-            TypeError: for a seed that is no int, or a mask that is no bool array.
-            ValueError: for an unknown option, a mask of another shape or without a True, or states that do not fit.
+            TypeError: for a seed that is not an int, or a mask that is not a bool array.
+            ValueError: for an unknown option, a mask of the wrong shape or without a True, or states that do not fit.
         """
         if seed is not None and not isinstance(seed, int | np.integer):
-            raise TypeError(f"seed must be an int for the whole batch, or None; got {seed!r}")
+            raise TypeError(f"seed must be an int for the entire batch, or None; got {seed!r}")
         super().reset(seed=seed)
         options = dict(options or {})
         mask = _checked_mask(options.pop("reset_mask", None), self.num_envs)
         given = options.pop("state", None)
         if options:
-            raise ValueError(f"reset(options=...) knows 'reset_mask' and 'state', got {min(options)!r}")
+            raise ValueError(f"reset(options=...) accepts 'reset_mask' and 'state', got {min(options)!r}")
         if mask is not None and self._carry is None:
-            raise ResetNeeded("a reset with a reset_mask needs a whole reset() first")
-        fresh = _begin(self.envs, jax.random.key(self.np_random.integers(2**32, dtype=np.uint32)))
+            raise ResetNeeded("a reset with a reset_mask needs a full reset() first")
+        fresh = _start_batch(self.envs, jax.random.key(self.np_random.integers(2**32, dtype=np.uint32)))
         if given is not None:
-            fresh = _from_state(self.envs, fresh, self._whole_state(fresh, given))
+            fresh = _from_state(self.envs, fresh, self._full_state(fresh, given))
         self._carry = fresh if mask is None else _merged(jnp.asarray(mask), fresh, self._carry)
         return self._export(self._carry.obs), {}
 
@@ -105,8 +106,8 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         """Steps the batch; see `gymnasium.vector.VectorEnv.step`.
 
         Raises:
-            InvalidAction: for NumPy actions outside the space, and any of the wrong shape, before anything moves.
-            ResetNeeded: before the first reset; in DISABLED mode, where an episode has ended and was not reset.
+            InvalidAction: for NumPy actions outside the space, and any of the wrong shape; the state does not change.
+            ResetNeeded: before the first reset; in DISABLED mode, if an episode has ended and was not reset.
         """
         if self._carry is None:
             raise ResetNeeded("step() needs a reset() first")
@@ -121,13 +122,13 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         return self._export(self._carry.obs), reward, terminated, truncated, info
 
     def _finals(self, final_obs, out):
-        """Gymnasium's keys at every step: what is on the device is not looked at."""
+        """Gymnasium's keys at every step, without reading values from the device."""
         done = self._export(out[1] | out[2])
         return {"final_obs": self._export(final_obs), "_final_obs": done, "final_info": {}, "_final_info": done}
 
     @property
     def state(self):
-        """The environments' states, with num_envs in front, as JAX arrays."""
+        """The environments' states as JAX arrays with a leading axis of num_envs."""
         if self._carry is None:
             raise ResetNeeded("there is no state before the first reset()")
         return self._carry.state.env_state
@@ -139,7 +140,7 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         states = jax.tree.map(np.asarray, self.state)
         return tuple(self.envs.env.render(jax.tree.map(lambda x, i=i: x[i], states)) for i in range(self.num_envs))
 
-    def _whole_state(self, fresh, given):
+    def _full_state(self, fresh, given):
         state = fresh.state.env_state
         given = given._asdict() if hasattr(given, "_asdict") else dict(given)
         if unknown := given.keys() - set(state._fields):
@@ -152,18 +153,18 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
 
 
 class _Carry(NamedTuple):
-    """What a batch goes on from."""
+    """The state carried between steps."""
 
     key: jax.Array
     steps: jax.Array
     state: VectorState
     obs: Any
-    #: bool[num_envs], episodes that have ended and not begun anew.
+    #: bool[num_envs], episodes that have ended and were not reset.
     over: jax.Array
 
 
 @jax.jit
-def _begin(envs, key):
+def _start_batch(envs, key):
     reset_key, step_key = jax.random.split(key)
     state, obs = envs.reset(reset_key)
     return _Carry(step_key, jnp.uint32(0), state, obs, jnp.zeros(envs.num_envs, bool))
@@ -202,7 +203,7 @@ def _advance(envs, mode, carry, actions):
 
 
 def _final_objects(final_obs, done):
-    """Gymnasium's keys for the episodes that ended: objects where one did, None elsewhere, and the masks."""
+    """Gymnasium's keys for the episodes that ended: objects for those, None for the others, and the masks."""
     if not done.any():
         return {}
     ended = np.flatnonzero(done)

@@ -32,12 +32,12 @@ class State(environment.EnvState):
 
 
 class GymnaxEnv(environment.Environment):
-    """An environment of ours behind gymnax's interface.
+    """A jaxenvs environment behind gymnax's interface.
 
     Args:
-        env_id: a registered id, an `Environment`, or a `VectorEnv` (its size is not looked at).
-        values: what `step` returns. 5: obs, state, reward, done, info, as purejaxrl, rejax, Stoix and gymnax before 1.0
-            have it. 6: obs, state, reward, terminated, truncated, info, as gymnax from 1.0 on.
+        env_id: a registered id, an `Environment`, or a `VectorEnv` (its size is ignored).
+        values: the number of values that `step` returns. 5: obs, state, reward, done, info, as in purejaxrl, rejax,
+            Stoix and gymnax before 1.0. 6: obs, state, reward, terminated, truncated, info, as in gymnax from 1.0.
         autoreset: whether `step` starts a new episode where one ended.
         constants: as for `jaxenvs.make_vec`, `max_episode_steps` included.
 
@@ -108,7 +108,7 @@ class GymnaxEnv(environment.Environment):
 
 
 def _shaped(space, action):
-    """An action of the space's shape; gymnax's clients may leave out, or add, axes of one (rejax does)."""
+    """An action of the space's shape; gymnax's clients may remove or add axes of size one (rejax does)."""
     action = jnp.asarray(action)
     return action.reshape(space.shape) if action.size == np.prod(space.shape, dtype=int) else action
 
@@ -117,7 +117,7 @@ def to_gymnax_space(space):
     """A `gymnax` space with Python-float bounds where they are equal on every axis.
 
     Raises:
-        TypeError: for a space that gymnax has no counterpart of.
+        TypeError: for a space that gymnax does not support.
     """
     match space:
         case gymnasium.spaces.Discrete() if space.start == 0:
@@ -129,21 +129,21 @@ def to_gymnax_space(space):
             return spaces.Dict({name: to_gymnax_space(part) for name, part in space.spaces.items()})
         case gymnasium.spaces.Tuple():
             return spaces.Tuple([to_gymnax_space(part) for part in space.spaces])
-    raise TypeError(f"gymnax has no counterpart of the space {space!r}")
+    raise TypeError(f"gymnax does not support the space {space!r}")
 
 
 def from_gymnax(env, params=None):
     """A gymnax environment (1.0 or newer) as a `jaxenvs.Environment`.
 
-    Its parameters are fixed: they are no constants of ours. The time limit is `params.max_steps_in_episode`.
+    Its parameters are fixed: they do not become constants. The time limit is `params.max_steps_in_episode`.
 
     Args:
         env: a `gymnax` environment.
-        params: its parameters; the default ones where None.
+        params: its parameters; None for the default ones.
     Returns:
         An `Environment`.
     Raises:
-        TypeError: for an environment of gymnax before 1.0, whose ends and time limits cannot be told apart.
+        TypeError: for an environment of gymnax before 1.0, whose terminations and time limits cannot be distinguished.
     """
     if not hasattr(env, "is_truncated"):
         raise TypeError(f"{env!r} must be an environment of gymnax 1.0 or newer: it has no is_truncated")
@@ -169,7 +169,7 @@ def from_gymnax(env, params=None):
 
 
 def _default_kind(key):
-    """A key of JAX's own kind: gymnax's environments may split and join keys with others of that kind."""
+    """A key of JAX's default kind: gymnax's environments may combine it with other keys of that kind."""
     return jax.random.wrap_key_data(jax.random.key_data(key), impl="threefry2x32")
 
 

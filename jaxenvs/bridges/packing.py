@@ -1,7 +1,7 @@
 """Pytrees as one flat array of 32-bit words.
 
-A call of a jitted function costs a microsecond or more for each array that goes in or out; the single-environment
-bridge passes one array each way.
+A call of a jitted function costs a microsecond or more for each input and output array; the single-environment
+bridge uses one of each.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Packing:
-    """How a pytree lies in a row of words; each number takes one word, whatever its dtype.
+    """The layout of a pytree in a row of words; each number takes one word, for any dtype.
 
     Args:
         like: a pytree of arrays or `jax.ShapeDtypeStruct`s of dtypes of up to 32 bits.
@@ -26,7 +26,7 @@ class Packing:
 
     @property
     def size(self):
-        """How many words."""
+        """The number of words."""
         return self._starts[-1]
 
     def pack(self, tree):
@@ -47,7 +47,7 @@ class Packing:
         return np.concatenate(rows, axis=1) if rows else np.zeros((1, 0), np.uint32)
 
     def unpack_host(self, words):
-        """On the host: u32[size] -> pytree of NumPy arrays of their own."""
+        """On the host: u32[size] -> pytree of new NumPy arrays."""
         parts = (words[start:stop] for start, stop in zip(self._starts, self._starts[1:], strict=False))
         leaves = [_host_values(part, dtype).reshape(shape) for part, (shape, dtype) in zip(parts, self._leaves)]
         return jax.tree.unflatten(self._structure, leaves)

@@ -12,15 +12,15 @@ from jaxenvs.registry import make_vec
 
 
 class JaxVecEnv(VecEnv):
-    """A batch of environments as Stable-Baselines3 wants it: autoreset in the same step, NumPy arrays, a dict each.
+    """A batch of environments for Stable-Baselines3: autoreset in the same step, NumPy arrays, an info dict each.
 
-    An episode's last info holds `terminal_observation`, `TimeLimit.truncated` (true only where the episode did not
+    An episode's last info contains `terminal_observation`, `TimeLimit.truncated` (true only if the episode did not
     also terminate), and `episode` with its return `r` and length `l`, as SB3's `Monitor` writes them.
 
     Args:
         env_id: a registered id, an `Environment`, or a `VectorEnv`.
         num_envs: size of the batch.
-        seed: of everything random; `seed()` changes it from the next reset on.
+        seed: the seed of all random numbers; `seed()` changes it from the next reset on.
         constants: as for `jaxenvs.make_vec`, `max_episode_steps` included.
     """
 
@@ -35,7 +35,7 @@ class JaxVecEnv(VecEnv):
         self._key: Any = None
 
     def reset(self):
-        """Starts every episode anew; the observations as NumPy arrays."""
+        """Resets all environments; returns the observations as NumPy arrays."""
         if self._seeds[0] is not None:
             self._seed, self._resets = int(self._seeds[0]), 0
         self._reset_seeds()
@@ -46,13 +46,13 @@ class JaxVecEnv(VecEnv):
         return jax.tree.map(np.array, obs)
 
     def step_async(self, actions):
-        """Keeps the actions for `step_wait`; refuses any outside the space with a ValueError."""
+        """Stores the actions for `step_wait`; a ValueError for any outside the space."""
         if self._state is None:
             raise RuntimeError("step() needs a reset() first")
         self._actions = np.asarray(actions)
 
     def step_wait(self):
-        """(observations, rewards, dones, infos) of the step asked for."""
+        """(observations, rewards, dones, infos) of the step that `step_async` started."""
         self._steps += 1
         self._state, step = self.envs.step(_step_key(self._key, self._steps), self._state, self._actions)
         obs, reward = jax.tree.map(np.array, step.obs), np.array(step.reward)
@@ -63,10 +63,10 @@ class JaxVecEnv(VecEnv):
         return obs, reward, done, infos
 
     def close(self):
-        """Nothing is open."""
+        """Does nothing: there is nothing to close."""
 
     def seed(self, seed=None):
-        """One seed for the whole batch, used at the next reset."""
+        """One seed for the entire batch, used at the next reset."""
         return [super().seed(seed)[0]] * self.num_envs
 
     def get_attr(self, attr_name, indices=None):
@@ -74,7 +74,7 @@ class JaxVecEnv(VecEnv):
         return [getattr(self._single(index), attr_name) for index in self._get_indices(indices)]
 
     def set_attr(self, attr_name, value, indices=None):
-        """Sets a constant, checked, in all environments or in some; everything else is refused.
+        """Sets a constant in all or some environments, after checking it; other attributes are refused.
 
         Raises:
             TypeError, ValueError: as `Environment.replace` does.
@@ -88,14 +88,14 @@ class JaxVecEnv(VecEnv):
         self.envs = make_vec(self.envs, self.num_envs, **{attr_name: value})
 
     def env_method(self, method_name, *method_args, indices=None, **method_kwargs):
-        """Calls a method of each environment, such as `observe`; `render` gets the environment's present state."""
+        """Calls a method of each environment, such as `observe`; `render` gets the environment's current state."""
         found = list(self._get_indices(indices))
         if method_name == "render":
             return [self._picture(index) for index in found]
         return [getattr(self._single(index), method_name)(*method_args, **method_kwargs) for index in found]
 
     def env_is_wrapped(self, wrapper_class, indices=None):
-        """False for each: there is no wrapper around any."""
+        """False for each: there are no wrappers."""
         return [False for _ in self._get_indices(indices)]
 
     def get_images(self):
@@ -121,9 +121,9 @@ class Predictor:
     """A policy of ours with Stable-Baselines3's `predict`, so that its `evaluate_policy` runs it.
 
     Args:
-        greedy: `act(key, obs) -> action` for a batch of observations, taken where `deterministic`.
-        stochastic: another for the rest; `greedy` by default.
-        seed: of the stochastic actions.
+        greedy: `act(key, obs) -> action` for a batch of observations, used if `deterministic`.
+        stochastic: used otherwise; `greedy` by default.
+        seed: the seed of the stochastic actions.
     """
 
     def __init__(self, greedy, stochastic=None, *, seed=0):

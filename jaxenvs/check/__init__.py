@@ -12,19 +12,19 @@ _RULES = (*form.RULES, *types.RULES, *optional.RULES, *split.RULES, *randomness.
 
 
 def check_env(env, *, raise_on_failure=True):
-    """Checks that an environment keeps the whole contract, which `rules()` lists.
+    """Checks that an environment keeps the full contract, which `rules()` lists.
 
-    It takes some seconds, most of them for compiling. No exception of the environment's own escapes: each becomes a
-    finding that names the line, and the rules that depend on it are skipped.
+    It takes some seconds, most of them for compiling. An exception in the environment's code is not raised: it
+    becomes a finding that names the line, and the rules that depend on it are skipped.
 
     Args:
         env: an `Environment`, or a subclass of it, which is checked with its default constants.
-        raise_on_failure: False returns the report of a broken environment in place of raising.
+        raise_on_failure: False returns the report of a broken environment instead of raising.
     Returns:
         A `Report`: `held`, `findings`, `skipped`.
     Raises:
         ContractError: if a rule is broken; its `report` and its message have every finding: what was found, what was
-            expected, and how to mend it.
+            expected, and how to fix it.
 
     >>> import jax, jaxenvs
     >>> jaxenvs.check_env(jaxenvs.SimpleRocket()).ok

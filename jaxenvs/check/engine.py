@@ -1,4 +1,4 @@
-"""`Rule`, one sentence of the contract with the function that checks it, and `examine`, which goes through them."""
+"""`Rule`, one sentence of the contract with the function that checks it, and `examine`, which checks them in order."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ class Rule(NamedTuple):
     statement: str
     #: The rules without which this one cannot be checked.
     needs: tuple[str, ...]
-    #: A function of a `Probe` that yields `(found, expected, mend)` for each violation.
+    #: A function of a `Probe` that yields `(found, expected, fix)` for each violation.
     check: Callable[[Any], Any]
 
 
@@ -35,13 +35,13 @@ def rule(name, statement, needs=()):
 
 
 def examine(rules, probe):
-    """Checks the rules in their order.
+    """Checks the rules in order.
 
     Args:
         rules: `Rule`s, each after those it needs.
         probe: the `Probe` of an environment.
     Returns:
-        A `Report`. An exception inside a check is a finding as well: it comes from the environment's code.
+        A `Report`. An exception inside a check is also a finding: it comes from the environment's code.
     """
     held, findings, skipped = [], [], []
     roots = {}  # For each rule that is broken, or depends on one that is: the broken ones.
@@ -70,8 +70,8 @@ def _broken(one, probe):
     except NotApplicable:
         raise
     except Exception as error:
-        found, mend = explain(error, probe.files)
-        return [Finding(one.name, found, one.statement, mend)]
+        found, fix = explain(error, probe.author_files)
+        return [Finding(one.name, found, one.statement, fix)]
 
 
 def repr_of(env):

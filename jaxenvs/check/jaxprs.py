@@ -1,11 +1,11 @@
-"""Reading what JAX traced: every equation and every closed-over array of a jaxpr, the inner ones included."""
+"""Reading what JAX traced: every equation and every closed-over array of a jaxpr, including the inner ones."""
 
 import jax
 from jax.extend import core as jex_core
 
 
 def equations(jaxpr):
-    """Every equation of a jaxpr, closed or not, those of its inner jaxprs included."""
+    """Every equation of a jaxpr, closed or not, including those of its inner jaxprs."""
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
         yield equation
         for inner in _inner(equation):
@@ -13,7 +13,7 @@ def equations(jaxpr):
 
 
 def closed_over(jaxpr):
-    """Every array that a jaxpr and its inner ones hold from outside."""
+    """Every array from outside that a jaxpr or one of its inner jaxprs contains."""
     yield from getattr(jaxpr, "consts", ())
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
         for inner in _inner(equation):

@@ -1,4 +1,4 @@
-"""Watching what becomes of a key: a generator that draws JAX's numbers and writes down every use of every key."""
+"""Records every use of every key, by a generator that draws the same numbers as JAX's."""
 
 import collections
 import contextlib
@@ -24,7 +24,7 @@ class Use(NamedTuple):
     what: str
     #: The key's own numbers.
     key: bytes
-    #: The author's line, in words; None if a library alone was at work.
+    #: The author's line, in words; None if only a library used the key.
     place: str | None
     #: The frame of the `jax.random` function that the author's line called; None for any other caller.
     call: Any
@@ -37,10 +37,10 @@ class _Recorder:
 
 @contextlib.contextmanager
 def recorded(files):
-    """Collects, as a list of `Use`, what happens under it to the keys that `watched` made.
+    """Collects, as a list of `Use`, the uses of keys made by `watched` inside this context.
 
     Args:
-        files: the names of the files that hold the author's code.
+        files: the names of the files with the author's code.
     """
     before = _Recorder.files, _Recorder.uses
     uses = []
@@ -53,10 +53,10 @@ def recorded(files):
 
 
 def watched(key):
-    """The same key, whose uses are recorded; it draws the same numbers, where no `jax.jit` is around it.
+    """The same key with its uses recorded; outside `jax.jit` it draws the same numbers.
 
     Args:
-        key: a key of the kind threefry2x32.
+        key: a threefry2x32 key.
     """
     return jax.random.wrap_key_data(jax.random.key_data(key), impl=_recording_threefry())
 
@@ -64,8 +64,8 @@ def watched(key):
 def reused(uses):
     """Pairs of uses of one key that make its numbers dependent; at most one pair per key.
 
-    A key may be split once, or drawn from once, or folded with any numbers; a key that `fold_in` gives twice is caught
-    where it is used twice.
+    A key may be split once, or drawn from once, or folded with any numbers. If `fold_in` returns the same key twice,
+    it is reported where it is used twice.
     """
     seen = collections.defaultdict(list)
     for use in uses:

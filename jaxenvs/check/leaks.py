@@ -1,6 +1,6 @@
-"""Finding out whether a method keeps traced values, in a global list say, and where.
+"""Detects methods that keep traced values, in a global list for example, and where.
 
-`jax.checking_leaks` tells as well, but looks through all of Python's memory for its message, which can take minutes.
+`jax.checking_leaks` detects this too, but searches all of Python's memory for its message, which can take minutes.
 """
 
 import gc
@@ -12,7 +12,7 @@ from jax.core import Tracer
 
 
 def leaks(method, args):
-    """Whether something that is traced outlives a call of a method.
+    """Whether a traced value still exists after the call of a method.
 
     Args:
         method: a function that can be traced.
@@ -26,7 +26,7 @@ def leaks(method, args):
         del holders
         return method(*args)
 
-    # Without jit, so that the methods inside, traced before, are traced again.
+    # Without jit, so that inner methods that are already traced are traced again.
     with jax.disable_jit():
         jax.make_jaxpr(traced)(*args)
     if _alive(traces):
@@ -39,7 +39,7 @@ def _alive(references):
 
 
 def tracer_holders(cls):
-    """The names of the globals and class attributes around a class that hold traced values, as far as they show."""
+    """The names of the globals and class attributes around a class that hold traced values, where they can be found."""
     found = []
     for owner in cls.__mro__:
         module = sys.modules.get(owner.__module__)

@@ -1,4 +1,4 @@
-"""`Probe`: an environment at work, with everything that the rules look at computed once."""
+"""`Probe`: an environment in use; everything that the rules need is computed once."""
 
 import collections
 import functools
@@ -10,22 +10,22 @@ import numpy as np
 
 from jaxenvs import spaces
 from jaxenvs.check.keys import recorded, watched
+from jaxenvs.check.random_walk import random_walk
 from jaxenvs.check.trees import differences, labelled, on_host
-from jaxenvs.check.wander import wander
 from jaxenvs.constants import kind_of
 from jaxenvs.core import Environment
 from jaxenvs.explain.blame import author_files
 
-#: Steps of the one environment that is stepped by hand.
+#: Steps of the single environment that is stepped outside a batch.
 WALK_STEPS = 100
-#: Members of the batch that stands beside single environments: at least this many.
+#: Minimum size of the batch that is compared with single environments.
 BATCH_SIZE = 32
-#: Elements of the draws that are looked at.
+#: Number of draws that are examined.
 NUM_DRAWS = 512
 
 
-class Taken(NamedTuple):
-    """One step that was taken, with what it was given and what it gave."""
+class Transition(NamedTuple):
+    """One step: its arguments and its result."""
 
     key: Any
     state: Any
@@ -35,12 +35,12 @@ class Taken(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Environments that stand side by side, most of them with one constant changed, and what to step them with."""
+    """A batch of environments, some with one constant changed, and the arguments to step them with."""
 
-    #: The single environments, and the name of the constant that is changed in each; None for none.
+    #: The single environments, and the name of the constant that is changed in each; None if unchanged.
     singles: list[Any]
     changed: list[str | None]
-    #: The same with a batch axis in front: environments, keys, states and actions.
+    #: The same with a leading batch axis: environments, keys, states and actions.
     envs: Any
     keys: Any
     states: Any
@@ -52,20 +52,20 @@ class EagerRun(NamedTuple):
 
     method: str
     args: tuple
-    #: The same arguments in containers of their own, as the method left them.
+    #: Copies of the same arguments, as they were after the call.
     given: tuple
-    #: What it returned, with names for the parts.
+    #: What it returned, with its parts named.
     result: Any
-    #: What became of the keys, a list of `keys.Use`.
+    #: How the keys were used, a list of `keys.Use`.
     uses: list
 
 
 class Probe:
-    """An environment at work.
+    """An environment in use.
 
     Args:
-        env: an `Environment`. What the properties give is computed at first use, by the environment's own code, and
-            raises what that raises.
+        env: an `Environment`. Properties are computed when first used, by the environment's own code, and raise what
+            that code raises.
     """
 
     def __init__(self, env):
@@ -74,13 +74,13 @@ class Probe:
         self.traces = collections.Counter()
 
     @functools.cached_property
-    def files(self):
-        """The names of the files that hold the author's code."""
+    def author_files(self):
+        """The names of the files with the author's code."""
         return author_files(type(self.env))
 
     @staticmethod
     def key(use):
-        """A key of its own for each use."""
+        """A separate key for each use."""
         return jax.random.key(zlib.crc32(use.encode()), impl="threefry2x32")
 
     def keys(self, use, count):
@@ -92,7 +92,7 @@ class Probe:
 
     @functools.cached_property
     def reset_result(self):
-        """What `env.reset` returned, whatever it is."""
+        """What `env.reset` returned, of any type."""
         return self.env.reset(self.key("start"))
 
     @property
@@ -101,13 +101,13 @@ class Probe:
 
     @functools.cached_property
     def step_result(self):
-        """What `env.step` returned, whatever it is."""
+        """What `env.step` returned, of any type."""
         action = spaces.sample(self.env.action_space, self.key("first action"))
         return self.env.step(self.key("first step"), self.state, action)
 
     @functools.cached_property
     def example_args(self):
-        """Arguments of the two methods, `self` included: {"reset": (env, key), "step": (env, key, state, action)}."""
+        """Arguments of the two methods, including `self`: {"reset": (env, key), "step": (env, key, state, action)}."""
         action = spaces.sample(self.env.action_space, self.key("example action"))
         return {
             "reset": (self.env, self.key("example")),
@@ -135,22 +135,22 @@ class Probe:
 
     @functools.cached_property
     def walk(self):
-        """WALK_STEPS random steps of one environment, as a list of `Taken`; it starts anew where it ends."""
+        """WALK_STEPS random steps of one environment, as a list of `Transition`; it is reset where it ends."""
         keys = list(self.keys("walk", WALK_STEPS))
         actions = on_host(spaces.sample(self.env.action_space, self.key("walk actions"), (WALK_STEPS,)))
         state, _ = self.reset(self.env, self.key("walk start"))
-        taken = []
+        transitions = []
         for t, key in enumerate(keys):
             action = jax.tree.map(lambda leaf: leaf[t], actions)  # noqa: B023
-            taken.append(Taken(key, state, action, self.step(self.env, key, state, action)))
-            state, step = taken[-1].result
+            transitions.append(Transition(key, state, action, self.step(self.env, key, state, action)))
+            state, step = transitions[-1].result
             if bool(step.terminated):
                 state, _ = self.reset(self.env, key)
-        return taken
+        return transitions
 
     @functools.cached_property
     def variants(self):
-        """(name, env) for each constant that can be changed, with that constant changed."""
+        """(name, env) for each constant that can be changed; in `env` it is changed."""
         names = [path[0].name for path, _ in jax.tree_util.tree_leaves_with_path(self.env)]
         changed = [(name, variant(self.env, name)) for name in names]
         return [(name, env) for name, env in changed if env is not None]
@@ -160,25 +160,25 @@ class Probe:
         """A `Batch`: three environments as they are, each variant, and copies up to BATCH_SIZE."""
         members = [(None, self.env)] * 3 + self.variants
         members += [(None, self.env)] * (BATCH_SIZE - len(members))
-        taken = [self.walk[i % WALK_STEPS] for i in range(len(members))]
+        transitions = [self.walk[i % WALK_STEPS] for i in range(len(members))]
         return Batch(
             singles=[env for _, env in members],
             changed=[name for name, _ in members],
             envs=stack([env for _, env in members]),
             keys=self.keys("batch", len(members)),
-            states=stack([one.state for one in taken]),
-            actions=stack([one.action for one in taken]),
+            states=stack([one.state for one in transitions]),
+            actions=stack([one.action for one in transitions]),
         )
 
     def run_batch(self, method, keys):
-        """What `reset` or `step` of the `Batch` gives with other keys, with names for the parts."""
+        """What `reset` or `step` of the `Batch` returns for other keys, with its parts named."""
         batch = self.batch
         rest = () if method == "reset" else (batch.states, batch.actions)
         return on_host(labelled(method, batched(type(self.env), method)(batch.envs, keys, *rest)))
 
     @functools.cached_property
     def batch_results(self):
-        """What the `Batch` gives: {"reset": ..., "step": ...}."""
+        """What the `Batch` returns: {"reset": ..., "step": ...}."""
         return {method: self.run_batch(method, self.batch.keys) for method in ("reset", "step")}
 
     @functools.cached_property
@@ -186,13 +186,13 @@ class Probe:
         """The same for each member alone: a list of such dicts."""
         batch, results = self.batch, []
         for i, (env, key) in enumerate(zip(batch.singles, batch.keys, strict=True)):
-            taken = self.walk[i % WALK_STEPS]
-            moved = self.step(env, key, taken.state, taken.action)
+            transition = self.walk[i % WALK_STEPS]
+            moved = self.step(env, key, transition.state, transition.action)
             results.append({"reset": labelled("reset", self.reset(env, key)), "step": labelled("step", moved)})
         return results
 
     def batch_differences(self):
-        """(member, what, in the batch, alone) for each number that a batch changes."""
+        """(member, name, value in the batch, value alone) for each number that differs in a batch."""
         for i, alone in enumerate(self.loop_results):
             for method in ("reset", "step"):
                 together = jax.tree.map(lambda leaf: leaf[i], self.batch_results[method])  # noqa: B023
@@ -200,14 +200,14 @@ class Probe:
                     yield i, *difference
 
     @functools.cached_property
-    def wandered(self):
-        """1000 random steps of a small batch: (VectorState, Seen)."""
-        return wander(self)
+    def random_walk(self):
+        """1000 random steps of a small batch: (VectorState, Extremes)."""
+        return random_walk(self)
 
     @functools.cached_property
-    def wandered_disturbed(self):
-        """The same, with another first member."""
-        return wander(self, disturbed=True)
+    def disturbed_random_walk(self):
+        """The same, with a different first member."""
+        return random_walk(self, disturbed=True)
 
     @functools.cached_property
     def eager_runs(self):
@@ -218,15 +218,15 @@ class Probe:
         return [self.run_eagerly(method, args) for method, args in calls]
 
     def run_eagerly(self, method, args):
-        """Calls a method of the environment without `jax.jit`, and watches what becomes of its key."""
+        """Calls a method of the environment without `jax.jit`, and records the uses of its key."""
         given = jax.tree.map(lambda leaf: leaf, args)
-        with jax.disable_jit(), recorded(self.files) as uses:
+        with jax.disable_jit(), recorded(self.author_files) as uses:
             result = getattr(self.env, method)(watched(given[0]), *given[1:])
         return EagerRun(method, args, given, labelled(method, result), uses)
 
     @functools.cached_property
     def draws(self):
-        """For each drawing method that the author wrote: {name: (one batch of NUM_DRAWS, NUM_DRAWS single draws)}."""
+        """For each draw method that the author wrote: {name: (one batch of NUM_DRAWS, NUM_DRAWS single draws)}."""
         drawn = {}
         for name in ("draw_start", "draw"):
             if self.defines(name):
@@ -253,18 +253,18 @@ def single(cls, name):
 
 @functools.cache
 def batched(cls, name, over_envs=True):
-    """A method, jitted, of many keys and, by default, as many environments."""
+    """A method, jitted, over a batch of keys and, by default, of environments."""
     method = getattr(cls, name)
     return jax.jit(jax.vmap(method) if over_envs else jax.vmap(method, (None, 0)))
 
 
 def stack(trees):
-    """One tree of NumPy arrays with a batch axis in front."""
+    """One tree of NumPy arrays with a leading batch axis."""
     return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *trees)
 
 
 def variant(env, name):
-    """The environment with one constant moved a little, within its limits; None where it cannot move."""
+    """The environment with one constant changed a little, within its limits; None where it cannot change."""
     given = getattr(env, name)
     for candidate in _candidates(np.asarray(given)):
         # A number stays a number and an array an array, so that JAX sees the same types.

@@ -1,4 +1,4 @@
-"""What a check found: `Finding`, `Skipped` and `Report`, and the error that carries them."""
+"""The results of a check: `Finding`, `Skipped` and `Report`, and the error that contains them."""
 
 import textwrap
 from typing import NamedTuple
@@ -13,11 +13,16 @@ class Finding(NamedTuple):
     found: str
     #: What the contract asks for.
     expected: str
-    #: How to mend it.
-    mend: str
+    #: How to fix it.
+    fix: str
+
+    @property
+    def mend(self):
+        """The former name of `fix`."""
+        return self.fix
 
     def __str__(self):
-        parts = [("found", self.found), ("expected", self.expected), ("mend", self.mend)]
+        parts = [("found", self.found), ("expected", self.expected), ("fix", self.fix)]
         return "\n".join([self.rule, *(_paragraph(label, text) for label, text in parts)])
 
 
@@ -29,13 +34,13 @@ class Skipped(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The outcome of `check_env`; `str(report)` is the whole of it in words."""
+    """The outcome of `check_env`; `str(report)` is the full report as text."""
 
-    #: The environment, as its `repr` shows it.
+    #: The `repr` of the environment.
     env: str
     #: The names of the rules that hold.
     held: tuple[str, ...]
-    #: What is to be mended.
+    #: What has to be fixed.
     findings: tuple[Finding, ...]
     #: The rules that depend on a broken one, or do not apply.
     skipped: tuple[Skipped, ...]
@@ -58,7 +63,7 @@ class Report(NamedTuple):
 
 
 class ContractError(ValueError):
-    """An environment breaks its contract; `report` has the particulars."""
+    """An environment breaks its contract; `report` has the details."""
 
     def __init__(self, report):
         super().__init__(report)

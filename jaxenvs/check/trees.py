@@ -19,20 +19,20 @@ class _Moved(NamedTuple):
 
 
 def labelled(method, result):
-    """What a method returned, with names for its parts: `obs` and so on; draws come back as they are."""
+    """What a method returned, with its parts named (`obs` and so on); draws are returned unchanged."""
     if method == "reset":
         return _Started(*result)
     return _Moved(result[0], *result[1]) if method == "step" else result
 
 
 def named_leaves(tree, name):
-    """(name, leaf) for each leaf: ("state.position", array); after a space, the name goes without its point."""
+    """(name, leaf) for each leaf: ("state.position", array); after a space, the leaf's name has no leading dot."""
     named = [(jax.tree_util.keystr(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
     return [(name + (path.lstrip(".") if name.endswith(" ") else path), leaf) for path, leaf in named]
 
 
 def kind(leaf):
-    """What a leaf is, in words: "float32[2]", "weakly typed int32[]", "str"."""
+    """The type of a leaf, in words: "float32[2]", "weakly typed int32[]", "str"."""
     if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
         return type(leaf).__name__
     if is_key(leaf):
@@ -47,7 +47,7 @@ def is_key(leaf):
 
 
 def on_host(tree):
-    """The tree with NumPy arrays for JAX's, and with key data for keys."""
+    """The tree with NumPy arrays instead of JAX arrays, and key data instead of keys."""
     return jax.tree.map(lambda leaf: np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf), tree)
 
 
@@ -56,7 +56,7 @@ def type_changes(before, after, name):
 
     Args:
         before, after: pytrees of arrays or of their shapes and dtypes.
-        name: what the trees are called.
+        name: the name of the trees in the result.
     Returns:
         A list of (leaf's name, kind before, kind after).
     """
@@ -83,8 +83,8 @@ def differences(left, right, name, *, exact=True):
 
     Args:
         left, right: pytrees of arrays.
-        name: what the trees are called.
-        exact: whether floats must agree to the last bit; else to rounding.
+        name: the name of the trees in the result.
+        exact: whether floats must agree bit for bit; otherwise up to rounding.
     Returns:
         A list of (leaf's name, left value, right value), the values as text, where they differ first.
     """
@@ -102,7 +102,7 @@ def differences(left, right, name, *, exact=True):
 
 
 def number(value):
-    """A number as text, floats with the digits that float32 has."""
+    """A number as text, floats with the digits of float32."""
     return f"{value:.7g}" if jax.numpy.issubdtype(np.asarray(value).dtype, np.floating) else str(value)
 
 

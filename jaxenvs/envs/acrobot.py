@@ -46,13 +46,13 @@ class Draws(NamedTuple):
 
 
 class Acrobot(Environment):
-    """Swing the free end of two hanging links above the bar, with a motor in the joint between them only.
+    """Swing the free end of two hanging links above the bar, with a motor only in the joint between them.
 
     Sources: R. S. Sutton, "Generalization in reinforcement learning: successful examples using sparse coarse coding"
     (NIPS 8, 1996), and R. S. Sutton, A. G. Barto, "Reinforcement Learning: An Introduction" (1998), section 11.3,
-    http://incompleteideas.net/book/11/node4.html, whose equations have a term that the paper's lack, as RLPy and
-    Gymnasium's `classic_control/acrobot.py` have them: every constant, start, reward and end is theirs. A step is one
-    of the classical fourth-order Runge-Kutta method; then angles are taken within [-pi, pi], and velocities clipped.
+    http://incompleteideas.net/book/11/node4.html, whose equations have a term that the paper's lack, and RLPy's
+    and Gymnasium's `classic_control/acrobot.py`: every constant, start, reward and end is theirs. A step is one step of
+    the classical fourth-order Runge-Kutta method; then angles are wrapped to [-pi, pi], and velocities clipped.
 
     | observation f32[6] | | range |
     |---|---|---|
@@ -67,11 +67,11 @@ class Acrobot(Environment):
     | 2 | torque 1 N m |
 
     Reward: -1 for every step, 0 for the one that reaches the height.
-    End: terminated where -cos(angle_1) - cos(angle_1 + angle_2) > 1; truncated after 500 steps by the layers above.
+    End: terminated where -cos(angle_1) - cos(angle_1 + angle_2) > 1; truncated after 500 steps by the time limit.
 
-    Start: angles and velocities uniform in [-0.1, 0.1); `start_at` takes any other.
+    Start: angles and velocities uniform in [-0.1, 0.1); `start_at` sets any other.
 
-    Inside `jit`, an action outside 0..2 acts as 1, no torque; the noise is added all the same.
+    Inside `jit`, an action outside 0..2 acts as 1, no torque; the noise is still added.
     The motion is chaotic: the same torques give Gymnasium's float64 states to 1e-5 for some 50 steps.
 
     >>> import jax, jaxenvs
@@ -88,7 +88,7 @@ class Acrobot(Environment):
 
     #: Metres per second squared.
     gravity: float = 9.8
-    #: Metres; that of the second is for the picture alone.
+    #: Metres; the second one is only for the picture.
     link_length_1: float = constant(1.0, above=0.0)
     link_length_2: float = constant(1.0, above=0.0)
     #: Kilograms.
@@ -106,14 +106,14 @@ class Acrobot(Environment):
     torque: float = constant(1.0, low=0.0)
     #: Added to the torque at each step: uniform between minus and plus this, newton metres.
     torque_noise: float = constant(0.0, low=0.0)
-    #: An episode ends where -cos(angle_1) - cos(angle_1 + angle_2) exceeds this: how high the tip is, if links are 1 m.
+    #: An episode ends where -cos(angle_1) - cos(angle_1 + angle_2) exceeds this: the tip's height, if links are 1 m.
     goal_height: float = 1.0
     #: Length of a step, seconds.
     dt: float = constant(0.2, above=0.0)
     #: Each coordinate of a start is uniform between these two.
     start_low: float = -0.1
     start_high: float = 0.1
-    #: The equations of the 1996 paper, in place of the book's.
+    #: The equations of the 1996 paper instead of the book's.
     nips_equations: bool = False
 
     @property

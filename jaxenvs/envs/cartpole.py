@@ -1,4 +1,4 @@
-"""CartPole: a pole on a cart, to be kept upright by pushing the cart left or right."""
+"""CartPole: a pole on a cart, kept upright by pushing the cart left or right."""
 
 import math
 from typing import NamedTuple
@@ -43,9 +43,10 @@ class CartPole(Environment):
 
     Sources: A. G. Barto, R. S. Sutton, C. W. Anderson, "Neuronlike adaptive elements that can solve difficult learning
     control problems" (IEEE Transactions on Systems, Man, and Cybernetics 13, 1983), as Sutton's `pole.c`
-    (https://perma.cc/C9ZM-652R) and Gymnasium's `classic_control/cartpole.py` have it: every constant, start, reward
-    and end is theirs. The equations of motion are those of R. V. Florian, "Correct equations for the dynamics of the
-    cart-pole system" (2007), eq. 23 and 24 without friction, https://coneural.org/florian/papers/05_cart_pole.pdf.
+    (https://perma.cc/C9ZM-652R) and Gymnasium's `classic_control/cartpole.py` implement it: every constant, start,
+    reward and end is theirs. The equations of motion are those of R. V. Florian, "Correct equations for the dynamics of
+    the cart-pole system" (2007), eq. 23 and 24 without friction,
+    https://coneural.org/florian/papers/05_cart_pole.pdf.
 
     | observation f32[4] | | range |
     |---|---|---|
@@ -59,13 +60,13 @@ class CartPole(Environment):
     | 0 | push the cart to the left |
     | 1 | push the cart to the right |
 
-    Reward: 1 for every step, the last one included. With `sutton_barto_reward=True`, -1 for the step in which the
+    Reward: 1 for every step, including the last one. With `sutton_barto_reward=True`, -1 for the step in which the
     pole falls or the cart leaves, 0 for any other.
 
     End: terminated beyond 2.4 m from the middle, or beyond 12 degrees from upright; truncated after 500 steps by the
-    layers above (200 as CartPole-v0). A step from a terminal state is a step like any other, where Gymnasium pays 0.
+    time limit (200 as CartPole-v0). A step from a terminal state is a step like any other, where Gymnasium pays 0.
 
-    Start: position, velocity, angle and angular velocity uniform in [-0.05, 0.05); `start_at` takes any other.
+    Start: position, velocity, angle and angular velocity uniform in [-0.05, 0.05); `start_at` sets any other.
 
     Inside `jit`, an action outside 0..1 acts as 0, as in Gymnasium.
 
@@ -91,7 +92,7 @@ class CartPole(Environment):
     pole_mass: float = constant(0.1, above=0.0)
     #: Half the length of the pole, metres: where its centre of mass is.
     half_length: float = constant(0.5, above=0.0)
-    #: What a push is, newtons.
+    #: Force of a push, newtons.
     force: float = constant(10.0, low=0.0)
     #: Length of a step, seconds.
     dt: float = constant(0.02, above=0.0)
@@ -102,9 +103,9 @@ class CartPole(Environment):
     #: Each coordinate of a start is uniform between these two.
     start_low: float = -0.05
     start_high: float = 0.05
-    #: Pay -1 at the end and 0 before it, as Barto, Sutton and Anderson do, in place of 1 a step.
+    #: Pay -1 at the end and 0 before it, as Barto, Sutton and Anderson do, instead of 1 a step.
     sutton_barto_reward: bool = False
-    #: Move with the velocities after the step's acceleration, in place of those before it.
+    #: Move with the velocities after the step's acceleration instead of those before it.
     semi_implicit: bool = static(False)
 
     @property
@@ -119,7 +120,7 @@ class CartPole(Environment):
 
     @property
     def observation_space(self):
-        # Twice the limits: the observation that ends an episode still lies inside.
+        # Twice the limits: the observation that ends an episode is still inside.
         high = [2 * greatest(self.position_limit), np.inf, 2 * greatest(self.angle_limit), np.inf]
         return spaces.Box(-np.array(high, np.float32), np.array(high, np.float32), dtype=np.float32)
 
@@ -134,7 +135,7 @@ class CartPole(Environment):
         return self.start_at(*(self.start_low + (self.start_high - self.start_low) * uniform for uniform in draws))
 
     def start_at(self, position, velocity, angle, angular_velocity):
-        """Starts an episode in a state of the caller's choice.
+        """Starts an episode in a given state.
 
         Args:
             position, velocity, angle, angular_velocity: numbers or f32[...] arrays of one shape.

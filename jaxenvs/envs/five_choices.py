@@ -54,7 +54,7 @@ class FiveChoices(Environment):
 
     #: The choice that pays.
     paying_choice: int = constant(2, low=0, high=4)
-    #: What it pays, and what every other does.
+    #: Reward of that choice, and of every other choice.
     payment: float = 1.0
     other_payment: float = -1.0
 
@@ -67,7 +67,7 @@ class FiveChoices(Environment):
         return spaces.Discrete(5)
 
     def draw_start(self, key, shape=()):
-        # Nothing is random; the zeros carry the shape of the batch.
+        # Nothing is random; the zeros have the shape of the batch.
         return jnp.zeros(shape, jnp.int32)
 
     def start(self, draws):

@@ -15,11 +15,11 @@ ACTION_NAMES = ("do_nothing", "drink_coffee", "drink_beer", "sleep")
 
 
 class State(NamedTuple):
-    """Somebody's body and working life, after a step."""
+    """A person's body and working life, after a step."""
 
     #: f32[], unbounded; 1 is a good morning, below 0 work does harm, above 3 anxiety sets in.
     alertness: jax.Array
-    #: f32[], >= 0, blood pressure above normal; 6 makes half of all possible risk.
+    #: f32[], >= 0, blood pressure above normal; at 6 the risk is half of its maximum.
     hypertension: jax.Array
     #: f32[], >= 0, blood alcohol, per cent.
     intoxication: jax.Array
@@ -51,7 +51,7 @@ class Draws(NamedTuple):
     hypertension: jax.Array
     #: f32[...], uniform in [0, 1): the intoxication that beer adds.
     intoxication: jax.Array
-    #: f32[...], uniform in [0, 1): a heart attack strikes where it is below the risk.
+    #: f32[...], uniform in [0, 1): a heart attack happens where it is below the risk.
     heart_attack: jax.Array
 
 
@@ -79,10 +79,10 @@ class HeartPole(Environment):
 
     Reward: the change of the score, `work_done / time_elapsed` (0 at time 0), less 100 at a heart attack. An attack
     strikes with probability `heart_attack_proclivity * sigmoid(hypertension - 6)` and resets hypertension to 0.
-    With `expected_penalty=True` every step pays 100 times that probability in place of the attack's 100: the same
-    optimum without its noise. Attacks strike all the same.
+    With `expected_penalty=True` every step pays 100 times that probability instead of the attack's 100: the same
+    optimum without its noise. Attacks still happen.
 
-    End: never terminated; truncated after 1000 steps by the layers above.
+    End: never terminated; truncated after 1000 steps by the time limit.
 
     Inside `jit`, an action outside 0..3 acts as 0, nothing.
 
@@ -100,11 +100,11 @@ class HeartPole(Environment):
 
     #: Probability of an attack per half-hour at unbounded hypertension.
     heart_attack_proclivity: float = constant(0.5, low=0.0, high=1.0)
-    #: What an attack costs, in reward.
+    #: Cost of an attack, subtracted from the reward.
     heart_attack_penalty: float = constant(100.0, low=0.0)
     #: Hypertension at which half of the proclivity is reached.
     heart_attack_midpoint: float = 6.0
-    #: Pay the expected penalty in place of the sampled one.
+    #: Pay the expected penalty instead of the sampled one.
     expected_penalty: bool = False
     #: Alertness after sleep is uniform between these two.
     wake_alertness_low: float = 0.7
@@ -130,7 +130,7 @@ class HeartPole(Environment):
     #: Intoxication at which skill is halved, and the steepness of that sigmoid.
     ballmer_midpoint: float = 0.05
     ballmer_steepness: float = 50.0
-    #: The peak of the Ballmer function: its place, its width and its height.
+    #: The peak of the Ballmer function: its position, width and height.
     ballmer_peak: float = 0.135
     ballmer_width: float = constant(0.005, above=0.0)
     ballmer_height: float = 2.0
@@ -230,13 +230,13 @@ def half_hour_passed(env, state):
 
 
 def productivity(env, state):
-    """Work done in half an hour: alertness, kept in check by anxiety, times skill."""
+    """Work done in half an hour: alertness, limited by anxiety, times skill."""
     calm = jax.nn.sigmoid(env.anxiety_midpoint - state.alertness)
     return state.alertness * calm * ballmer(env, state.intoxication)
 
 
 def ballmer(env, intoxication):
-    """Programming skill against blood alcohol, with its narrow peak."""
+    """Programming skill as a function of blood alcohol, with its narrow peak."""
     sober = jax.nn.sigmoid((env.ballmer_midpoint - intoxication) * env.ballmer_steepness)
     offset = (intoxication - env.ballmer_peak) / env.ballmer_width
     return sober + env.ballmer_height * jnp.exp(-0.5 * offset**2)

@@ -17,11 +17,11 @@ ALL_ACTION_NAMES = (*ACTION_NAMES, "nap", "exercise", "drink_water", "meditate",
 
 
 class State(NamedTuple):
-    """Somebody's body and working life, after a step."""
+    """A person's body and working life, after a step."""
 
     #: f32[], unbounded; 1 is a good morning, below 0 work does harm, above 3 anxiety sets in.
     alertness: jax.Array
-    #: f32[], >= 0, blood pressure above normal; 6 makes half of all possible risk.
+    #: f32[], >= 0, blood pressure above normal; at 6 the risk is half of its maximum.
     hypertension: jax.Array
     #: f32[], >= 0, blood alcohol, per cent.
     intoxication: jax.Array
@@ -71,7 +71,7 @@ class HeartPoleV1(HeartPole):
     instead. Attacks strike all the same.
 
     End: terminated when an attack kills (about one in seven), and at the deadline, after 672 half-hours; truncated
-    after 672 steps by the layers above. A heart attack that does not kill resets hypertension to 0.
+    after 672 steps by the time limit. A heart attack that does not kill resets hypertension to 0.
 
     The probability of an attack is v0's in each half-hour of the step, with the hypertension after it; cannabis
     multiplies it by up to 4.8.
@@ -110,41 +110,41 @@ class HeartPoleV1(HeartPole):
         "g": CANNABIS,
     }
 
-    #: Pay the expected penalty in place of the sampled one.
+    #: Pay the expected penalty instead of the sampled one.
     expected_penalty: bool = True
     #: Half-hours until the work is due: two weeks.
     deadline: float = constant(672.0, above=0.0)
-    #: Part of the heart attacks that kill (American Heart Association, Heart Disease and Stroke Statistics).
+    #: Fraction of heart attacks that kill (American Heart Association, Heart Disease and Stroke Statistics).
     heart_attack_fatality: float = constant(0.14, low=0.0, high=1.0)
     #: Alertness up to which a nap and water restore it.
     rested_alertness: float = 1.0
-    #: A nap makes up for between half of this and all of it of the alertness that is missing, and takes so many
-    #: half-hours off the time awake (Rosekind et al. 1994, NASA TM-108839: alertness after a nap in the cockpit).
+    #: A nap restores between half of this and all of this fraction of the missing alertness, and reduces the time
+    #: awake by this number of half-hours (Rosekind et al. 1994, NASA TM-108839: alertness after a nap in the cockpit).
     nap_recovery: float = constant(0.8, low=0.0, high=1.0)
     nap_relief: float = constant(2.0, low=0.0)
-    #: Exercise adds between 0 and this to alertness (Chang et al. 2012, Brain Research 1453) and takes between 0 and
-    #: this part off hypertension (Kenney and Seals 1993, Hypertension 22: post-exercise hypotension).
+    #: Exercise adds between 0 and this to alertness (Chang et al. 2012, Brain Research 1453) and removes between 0 and
+    #: this fraction of hypertension (Kenney and Seals 1993, Hypertension 22: post-exercise hypotension).
     exercise_alertness: float = constant(0.4, low=0.0)
     exercise_relief: float = constant(0.5, low=0.0, high=1.0)
-    #: Water makes up for between 0 and this of the alertness that is missing (Ganio et al. 2011, Br. J. Nutr. 106: mild
+    #: Water restores between 0 and this fraction of the missing alertness (Ganio et al. 2011, Br. J. Nutr. 106: mild
     #: dehydration impairs vigilance).
     water_recovery: float = constant(0.3, low=0.0, high=1.0)
-    #: Meditation takes between 0 and this part off hypertension (Brook et al. 2013, Hypertension 61), and off what
-    #: alertness lies above the second number (Goyal et al. 2014, JAMA Intern. Med. 174: anxiety).
+    #: Meditation removes between 0 and this fraction of hypertension (Brook et al. 2013, Hypertension 61), and of the
+    #: alertness above the second number (Goyal et al. 2014, JAMA Intern. Med. 174: anxiety).
     meditation_relief: float = constant(0.3, low=0.0, high=1.0)
     meditation_alertness: float = 2.0
     #: Cannabis takes between 0 and this from alertness, adds between 0 and this to hypertension, and adds between half
-    #: a dose and a whole one to `high`, which is multiplied by the third number each half-hour (half-life two hours;
+    #: a dose and a full dose to `high`, which is multiplied by the third number each half-hour (half-life two hours;
     #: Grotenhermen 2003, Clin. Pharmacokinet. 42).
     cannabis_alertness: float = constant(0.4, low=0.0)
     cannabis_hypertension: float = constant(0.3, low=0.0)
     cannabis_decay: float = constant(0.84, low=0.0, high=1.0)
-    #: A dose moves the alertness at which anxiety halves productivity up by this (Childs et al. 2017, Drug and Alcohol
+    #: A dose raises the alertness at which anxiety halves productivity by this (Childs et al. 2017, Drug and Alcohol
     #: Dependence 177: small doses relieve stress), and multiplies skill by exp(-this) (Crean et al. 2011, Journal of
     #: Addiction Medicine 5).
     cannabis_calm: float = constant(1.0, low=0.0)
     cannabis_impairment: float = constant(0.5, low=0.0)
-    #: Heart attacks are so many times as likely after a dose (Mittleman et al. 2001, Circulation 103).
+    #: Heart attacks are this many times as likely after a dose (Mittleman et al. 2001, Circulation 103).
     cannabis_danger: float = constant(4.8, low=1.0)
 
     @property
@@ -208,7 +208,7 @@ class HeartPoleV1(HeartPole):
 
 
 def act(env, state, action, draws):
-    """The immediate effects of an action, on a `State`, with the half-hour that some of them take."""
+    """The immediate effects of an action, on a `State`, including the half-hour that some of them take."""
     nap, exercise, water = action == NAP, action == EXERCISE, action == WATER
     meditation, cannabis, sleep = action == MEDITATION, action == CANNABIS, action == SLEEP
     pause = nap | exercise | meditation
@@ -238,14 +238,14 @@ def half_hour_passed(env, state):
 
 
 def productivity(env, state):
-    """Work done in half an hour: alertness, kept in check by anxiety, times skill."""
+    """Work done in half an hour: alertness, limited by anxiety, times skill."""
     calm = jax.nn.sigmoid(env.anxiety_midpoint + env.cannabis_calm * state.high - state.alertness)
     skill = heartpole.ballmer(env, state.intoxication) * jnp.exp(-env.cannabis_impairment * state.high)
     return state.alertness * calm * skill
 
 
 def heart_attack_risk(env, state, half_hours):
-    """Probability of a heart attack in so many half-hours."""
+    """Probability of a heart attack in a number of half-hours."""
     danger = 1 + (env.cannabis_danger - 1) * jnp.minimum(state.high, 1.0)
     risk = jnp.minimum(danger * heartpole.heart_attack_risk(env, state.hypertension), 1.0)
     return -jnp.expm1(half_hours * jnp.log1p(-risk))

@@ -1,4 +1,4 @@
-"""MountainCar: a car too weak for the hill before it, which has to gather speed on the one behind."""
+"""MountainCar: a car too weak for the hill ahead, which has to gain speed on the hill behind."""
 
 from typing import NamedTuple
 
@@ -55,10 +55,10 @@ class MountainCar(Environment):
 
     Reward: -1 for every step.
 
-    End: terminated where position >= 0.5 and velocity >= `goal_velocity` (0); truncated after 200 steps by the layers
-    above.
+    End: terminated where position >= 0.5 and velocity >= `goal_velocity` (0); truncated after 200 steps by the
+    time limit.
 
-    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` takes any other.
+    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` sets any other.
 
     Inside `jit`, an action outside 0..2 acts as 1, coasting.
 
@@ -78,7 +78,7 @@ class MountainCar(Environment):
 
     #: The engine's acceleration, per step squared.
     force: float = constant(0.001, low=0.0)
-    #: What gravity accelerates by where the slope is steepest, per step squared.
+    #: Gravity's acceleration where the slope is steepest, per step squared.
     gravity: float = 0.0025
     #: The hills are sin(wave_number * position) high.
     wave_number: float = 3.0
@@ -87,7 +87,7 @@ class MountainCar(Environment):
     max_position: float = 0.6
     #: The velocity is clipped to this.
     max_speed: float = constant(0.07, above=0.0)
-    #: An episode ends at or beyond this position, at this velocity or a greater one.
+    #: An episode ends at or beyond this position, at this velocity or a higher one.
     goal_position: float = 0.5
     goal_velocity: float = 0.0
     #: The position of a start is uniform between these two.
@@ -111,7 +111,7 @@ class MountainCar(Environment):
         return self.start_at(self.start_low + (self.start_high - self.start_low) * draws.position)
 
     def start_at(self, position, velocity=None):
-        """Starts an episode in a state of the caller's choice.
+        """Starts an episode in a given state.
 
         Args:
             position, velocity: numbers or f32[...] arrays of one shape; at rest by default.

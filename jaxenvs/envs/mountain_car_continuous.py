@@ -51,10 +51,10 @@ class MountainCarContinuous(Environment):
 
     Reward: -0.1 action^2 for every step, and 100 for the one that reaches the goal.
 
-    End: terminated where position >= 0.45 and velocity >= `goal_velocity` (0); truncated after 999 steps by the layers
-    above.
+    End: terminated where position >= 0.45 and velocity >= `goal_velocity` (0); truncated after 999 steps by the
+    time limit.
 
-    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` takes any other.
+    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` sets any other.
 
     Inside `jit`, a force outside [-1, 1] is clipped but paid for as it was asked for, as in Gymnasium; NaN gives a NaN
     state. `min_force` and `max_force` are static, because the action space depends on them.
@@ -82,7 +82,7 @@ class MountainCarContinuous(Environment):
     #: The force is clipped to these.
     min_force: float = static(-1.0, high=0.0)
     max_force: float = static(1.0, low=0.0)
-    #: What gravity accelerates by where the slope is steepest, per step squared.
+    #: Gravity's acceleration where the slope is steepest, per step squared.
     gravity: float = 0.0025
     #: The hills are sin(wave_number * position) high.
     wave_number: float = 3.0
@@ -91,12 +91,12 @@ class MountainCarContinuous(Environment):
     max_position: float = 0.6
     #: The velocity is clipped to this.
     max_speed: float = constant(0.07, above=0.0)
-    #: An episode ends at or beyond this position, at this velocity or a greater one.
+    #: An episode ends at or beyond this position, at this velocity or a higher one.
     goal_position: float = 0.45
     goal_velocity: float = 0.0
-    #: What reaching the goal pays.
+    #: Reward of reaching the goal.
     goal_bonus: float = 100.0
-    #: What the square of the action costs.
+    #: Cost of the square of the action.
     force_cost: float = constant(0.1, low=0.0)
     #: The position of a start is uniform between these two.
     start_low: float = -0.6
@@ -119,7 +119,7 @@ class MountainCarContinuous(Environment):
         return self.start_at(self.start_low + (self.start_high - self.start_low) * draws.position)
 
     def start_at(self, position, velocity=None):
-        """Starts an episode in a state of the caller's choice.
+        """Starts an episode in a given state.
 
         Args:
             position, velocity: numbers or f32[...] arrays of one shape; at rest by default.

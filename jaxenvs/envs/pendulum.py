@@ -1,4 +1,4 @@
-"""Pendulum: a rod on a motor too weak to lift it, to be swung up and held."""
+"""Pendulum: a rod on a motor too weak to lift it, which has to swing up and stay up."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from jaxenvs.spaces import greatest
 class State(NamedTuple):
     """The rod, after a step."""
 
-    #: f32[], radians, counter-clockwise from upright; up to one step's way beyond [-pi, pi].
+    #: f32[], radians, counter-clockwise from upright; at most one step's change beyond [-pi, pi].
     angle: jax.Array
     #: f32[], radians per second, in [-max_speed, max_speed].
     velocity: jax.Array
@@ -37,7 +37,7 @@ class Pendulum(Environment):
     """Turn a rod about its end with a motor that cannot lift it at once: swing it up, and hold it upright.
 
     Source: Gymnasium's `classic_control/pendulum.py`; every constant, start and reward is its own. A uniform rod of
-    mass m and length l has the moment of inertia m l^2 / 3 about its end, and its centre at l / 2, hence
+    mass m and length l has the moment of inertia m l^2 / 3 about its end, and its centre at l / 2, so
 
         angular acceleration = 3 g / (2 l) * sin(angle) + 3 / (m l^2) * torque,
 
@@ -56,9 +56,9 @@ class Pendulum(Environment):
     Reward: -(angle^2 + 0.1 velocity^2 + 0.001 torque^2), of the state before the step, the angle taken within
     [-pi, pi]: between -16.27 and 0.
 
-    End: never terminated; truncated after 200 steps by the layers above.
+    End: never terminated; truncated after 200 steps by the time limit.
 
-    Start: angle uniform in [-pi, pi), velocity in [-1, 1); `start_at` takes any other.
+    Start: angle uniform in [-pi, pi), velocity in [-1, 1); `start_at` sets any other.
 
     Inside `jit`, a torque outside [-2, 2] is clipped, as in Gymnasium; a NaN torque gives a NaN state. `max_torque`
     is static, because the action space depends on it.
@@ -89,7 +89,7 @@ class Pendulum(Environment):
     max_speed: float = constant(8.0, above=0.0)
     #: The torque is clipped to this, newton metres.
     max_torque: float = static(2.0, above=0.0)
-    #: What the square of the velocity and that of the torque cost; that of the angle costs 1.
+    #: Cost of the squared velocity and of the squared torque; the squared angle costs 1.
     velocity_cost: float = constant(0.1, low=0.0)
     torque_cost: float = constant(0.001, low=0.0)
     #: |angle| and |velocity| start below these.
@@ -112,7 +112,7 @@ class Pendulum(Environment):
         return self.start_at(self.start_angle * (2 * draws.angle - 1), self.start_velocity * (2 * draws.velocity - 1))
 
     def start_at(self, angle, velocity):
-        """Starts an episode in a state of the caller's choice.
+        """Starts an episode in a given state.
 
         Args:
             angle, velocity: numbers or f32[...] arrays of one shape.

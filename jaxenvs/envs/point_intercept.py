@@ -1,4 +1,4 @@
-"""PointIntercept: put a blue worker where it touches a red target."""
+"""PointIntercept: move a blue worker to where it touches a red target."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class State(NamedTuple):
     #: i32[], where the worker is, pixels from the left and from the top; 0 at the start.
     worker_x: jax.Array
     worker_y: jax.Array
-    #: i32[], where the target is; the same for a whole episode.
+    #: i32[], where the target is; the same for the entire episode.
     target_x: jax.Array
     target_y: jax.Array
     #: bool[], whether the worker touches the target; false at the start.
@@ -33,7 +33,7 @@ class StartDraws(NamedTuple):
 
 
 class PointIntercept(Environment):
-    """Name a place; the worker jumps there, and the episode ends where it touches the target.
+    """Choose a place; the worker jumps there, and the episode ends where it touches the target.
 
     Source: example 2 of "How to create a custom Reinforcement Learning Environment in Gymnasium with Ray" (`MyEnv`),
     with the rules of pygame 2.1, on which it runs. Worker and target are circles on a square picture, and they touch
@@ -41,7 +41,7 @@ class PointIntercept(Environment):
 
     - The worker's rectangle is what `draw.circle` returns: the circle's bounding box, cut at the picture's edges.
     - The target's rectangle has the size of that of its circle, but its *corner* at the target's place: before each
-      comparison the tutorial moves it there and does not draw it anew. So the worker has to aim to the lower right.
+      comparison the tutorial moves it there and does not draw it again. So the worker has to aim to the lower right.
       With the fixed target, 20 <= x, y <= 42 intercept.
     - A place between pixels counts as the pixel to its upper left, as in assignments to a `Rect`.
 
@@ -55,7 +55,7 @@ class PointIntercept(Environment):
 
     Reward: 1 where the worker touches the target, -1 elsewhere.
 
-    End: terminated at the first touch; truncated after 1000 steps by the layers above.
+    End: terminated at the first touch; truncated after 1000 steps by the time limit.
 
     Start: the target in the middle; with `random_target` on any pixel of the picture.
 
@@ -81,10 +81,10 @@ class PointIntercept(Environment):
 
     #: Radius of both circles, pixels.
     radius: int = constant(6, low=1)
-    #: What touching pays, and what every other step does.
+    #: Reward of touching, and of every other step.
     touch_reward: float = 1.0
     miss_reward: float = -1.0
-    #: The target starts on any pixel in place of the middle.
+    #: The target starts on any pixel instead of the middle.
     random_target: bool = False
     #: Width and height of the picture, pixels.
     resolution: int = static(50, low=1)
@@ -133,7 +133,7 @@ class PointIntercept(Environment):
 
 
 class PointInterceptContinuous(PointIntercept):
-    """PointIntercept with places that need not be whole numbers: its action is f32[2], of the same range.
+    """PointIntercept with places that need not be integers: its action is f32[2], of the same range.
 
     >>> import jax, jax.numpy as jnp, jaxenvs
     >>> env = jaxenvs.PointInterceptContinuous()

@@ -32,7 +32,7 @@ class State(NamedTuple):
     tilt_rate: jax.Array
     #: f32[], >= 0, fuel left, kg.
     fuel: jax.Array
-    #: f32[], horizontal speed of the air, m/s, positive to the right; the same for a whole episode.
+    #: f32[], horizontal speed of the air, m/s, positive to the right; the same for the entire episode.
     wind: jax.Array
     #: f32[], N, thrust of the step that led here; for the picture, no later step reads it.
     thrust: jax.Array
@@ -87,13 +87,13 @@ class RocketLanding(Environment):
     Reward, in metres per second: what the step took off the estimated speed change that a landing still needs
     (`to_go`), less fuel_cost times the speed change that its fuel paid for (c ln(m / m_next), the rocket equation);
     + landing_bonus on landing; - crash_penalty on crashing or getting lost. The estimate is a potential (Ng et al.
-    1999): a whole episode returns to_go(start) - to_go(end) - fuel_cost * speed change paid for + bonus - penalty,
+    1999): an entire episode returns to_go(start) - to_go(end) - fuel_cost * speed change paid for + bonus - penalty,
     whatever the way. So a crash is the dearer the more speed was left, and fuel_cost weighs a metre per second of fuel
     against one that is missing on the ground; at 1, no braking would ever pay but for the bonus.
 
     End: terminated as landed where the feet reach the ground within `pad_half_width`, and slower, more upright and
     spinning less than the four landing limits; as crashed where they reach it otherwise; as lost beyond `arena_width`,
-    `arena_height` or `tilt_limit`. Truncated after 250 steps by the layers above.
+    `arena_height` or `tilt_limit`. Truncated after 250 steps by the time limit.
 
     Start: each quantity uniform between its limits, independently.
 
@@ -122,18 +122,18 @@ class RocketLanding(Environment):
     gravity: float = constant(3.7114, low=0.0)
     #: kg.
     dry_mass: float = constant(1505.0, above=0.0)
-    #: Fuel at the start, kg; the paper's descent begins with 400, this is what is left at the end of it.
+    #: Fuel at the start, kg; the paper's descent starts with 400, and this is left near its end.
     start_fuel: float = constant(100.0, above=0.0)
-    #: Least and greatest thrust, N: six engines of 3.1 kN, canted by 27 degrees, at 30 and 80 per cent.
+    #: Minimum and maximum thrust, N: six engines of 3.1 kN, canted by 27 degrees, at 30 and 80 per cent.
     thrust_low: float = constant(4972.0, low=0.0)
     thrust_high: float = constant(13258.0, low=0.0)
     #: m/s; a specific impulse of 225 s times 9.807 m/s**2, canted by 27 degrees.
     exhaust_velocity: float = constant(1966.0, above=0.0)
-    #: Greatest gimbal angle, rad.
+    #: Maximum gimbal angle, rad.
     gimbal_limit: float = constant(0.25, low=0.0, below=math.pi / 2)
     #: Distance of the engine below the centre of mass, m.
     engine_arm: float = constant(2.5, low=0.0)
-    #: m; it stays the same while the mass burns away.
+    #: m; constant while the fuel burns.
     gyration_radius: float = constant(1.8, above=0.0)
     #: kg/m**3; 0.02 is that of Mars, 0 is a vacuum.
     air_density: float = constant(0.02, low=0.0)
@@ -144,7 +144,7 @@ class RocketLanding(Environment):
     wind_spread: float = constant(0.0, low=0.0)
     #: Half the width of the pad, m.
     pad_half_width: float = constant(5.0, low=0.0)
-    #: Greatest vertical and horizontal speed of a landing, m/s, tilt, rad, and tilt rate, rad/s: about the first three
+    #: Maximum vertical and horizontal speed of a landing, m/s, tilt, rad, and tilt rate, rad/s: about the first three
     #: that the legs of Apollo's lunar module were made for (7 ft/s, 4 ft/s, 6 degrees; Rogers 1972, NASA TN D-6850).
     landing_descent: float = constant(2.1, low=0.0)
     landing_drift: float = constant(1.2, low=0.0)
@@ -154,17 +154,17 @@ class RocketLanding(Environment):
     arena_width: float = constant(150.0, above=0.0)
     arena_height: float = constant(200.0, above=0.0)
     tilt_limit: float = constant(1.5, above=0.0)
-    #: Cost of each m/s that fuel paid for; reward of landing; cost of crashing or getting lost.
+    #: Cost of each m/s of speed change by fuel; reward of landing; cost of crashing or getting lost.
     fuel_cost: float = constant(0.2, low=0.0)
     landing_bonus: float = constant(100.0, low=0.0)
     crash_penalty: float = constant(100.0, low=0.0)
     #: The reference descent's deceleration, m/s**2, and its speed at the pad, m/s.
     reference_braking: float = constant(1.0, above=0.0)
     reference_touchdown: float = constant(1.0, above=0.0)
-    #: Speed change that a rad of tilt is taken to cost, m/s, and how far ahead the tilt rate carries it, s.
+    #: Assumed speed change per rad of tilt, m/s, and the time over which the tilt rate is extrapolated, s.
     tilt_cost: float = constant(20.0, low=0.0)
     tilt_preview: float = constant(1.0, low=0.0)
-    #: Starts: greatest |x|, m; range of heights, m; greatest |horizontal velocity| and range of descents, m/s; greatest
+    #: Starts: maximum |x|, m; range of heights, m; maximum |horizontal velocity| and range of descents, m/s; maximum
     #: |tilt|, rad, and |tilt rate|, rad/s.
     start_offset: float = constant(40.0, low=0.0)
     start_height_low: float = constant(80.0, low=0.0)
@@ -248,13 +248,13 @@ def engine(env, state, action):
 
 
 def fly(env, state):
-    """The rocket `dt` later, by the midpoint rule, with thrust and gimbal held."""
+    """The rocket `dt` later, by the midpoint rule, with constant thrust and gimbal."""
     middle = advance(env, state, state, env.dt / 2)
     return advance(env, state, middle, env.dt)
 
 
 def advance(env, state, at, seconds):
-    """The state so many seconds later, with the rates that hold at another one."""
+    """The state a number of seconds later, with the rates of another state."""
     push_x, push_y, turn = accelerations(env, at)
     burnt = state.thrust * seconds / env.exhaust_velocity
     return state._replace(
@@ -284,7 +284,7 @@ def accelerations(env, state):
 
 
 def length(x, y):
-    # A millionth added, so that the gradient exists at 0.
+    # A millionth is added so that the gradient exists at 0.
     return jnp.sqrt(x * x + y * y + 1e-12)
 
 
@@ -301,7 +301,7 @@ def judge(env, state):
 
 
 def to_go(env, state):
-    """The speed change that a landing is estimated to need yet, m/s.
+    """The speed change that a landing is estimated to still need, m/s.
 
     The reference descent heads for a point somewhat below the pad, slows down at `reference_braking`, and passes the
     pad at `reference_touchdown`. Needed are: the correction from the present velocity to the reference's, what gravity

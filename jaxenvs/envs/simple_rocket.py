@@ -1,4 +1,4 @@
-"""SimpleRocket: a rocket on a line, to be brought to rest at the origin."""
+"""SimpleRocket: a rocket on a line, that has to come to rest at the origin."""
 
 from typing import NamedTuple
 
@@ -51,9 +51,9 @@ class SimpleRocket(Environment):
     (position * velocity > 0), or + 1 / (velocity**2 + 1).
 
     End: terminated beyond |position| or |velocity| of 2, with -500; terminated with +500 where both are within 1e-8 of
-    the goal; truncated after 500 steps by the layers above.
+    the goal; truncated after 500 steps by the time limit.
 
-    Start: |position| and |velocity| uniform in [0.5, 1), each with a random sign; `start_at` takes any other.
+    Start: |position| and |velocity| uniform in [0.5, 1), each with a random sign; `start_at` sets any other.
 
     Inside `jit`, a thrust outside [-1, 1] is clipped, as in the tutorial; NaN thrust gives a NaN state.
 
@@ -77,12 +77,12 @@ class SimpleRocket(Environment):
     dt: float = constant(0.01, above=0.0, high=1.0)
     #: An episode fails beyond this distance from the origin, and beyond this speed.
     bound: float = constant(2.0, above=0.0)
-    #: What failing costs.
+    #: Cost of failing.
     failure_penalty: float = constant(500.0, low=0.0)
-    #: Where the rocket shall rest.
+    #: Where the rocket should rest.
     goal_position: float = 0.0
     goal_velocity: float = 0.0
-    #: How near to the goal counts as there, and what it pays.
+    #: Distance from the goal that counts as reached, and its reward.
     goal_tolerance: float = constant(1e-8, low=0.0)
     goal_bonus: float = constant(500.0, low=0.0)
     #: Cost of speed while moving away from the goal.
@@ -106,7 +106,7 @@ class SimpleRocket(Environment):
         return self.start_at(signed_start(self, draws.position), signed_start(self, draws.velocity))
 
     def start_at(self, position, velocity):
-        """Starts an episode at a place of the caller's choice, as the tutorial's `initial` does.
+        """Starts an episode at a given place, as the tutorial's `initial` does.
 
         Args:
             position, velocity: numbers or f32[...] arrays of one shape.
@@ -141,7 +141,7 @@ class SimpleRocket(Environment):
 def signed_start(env, uniform):
     """A coordinate of the start: magnitude between the two constants, sign from the half that `uniform` is in."""
     lower_half = uniform < 0.5
-    # 2 * uniform modulo 1, exactly; XLA's remainder is a call for each number, which keeps the loop from vector code.
+    # 2 * uniform modulo 1, exactly; XLA's remainder is a function call for each number, which prevents vector code.
     fraction = jnp.where(lower_half, 2 * uniform, 2 * uniform - 1)
     magnitude = env.start_low + (env.start_high - env.start_low) * fraction
     return jnp.where(lower_half, -magnitude, magnitude)

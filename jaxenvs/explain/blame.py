@@ -1,4 +1,4 @@
-"""From an exception inside an author's code to the line that raised it, what is wrong there, and the mend."""
+"""From an exception inside an author's code to the line that raised it, what is wrong there, and the fix."""
 
 import inspect
 import linecache
@@ -10,26 +10,26 @@ from jaxenvs.core import Environment
 from jaxenvs.explain.mistakes import fitting
 from jaxenvs.explain.names import explain_name
 
-_ELSEWHERE = "no line of the class raised it: look at what its methods return, and at what they are given"
+_ELSEWHERE = "no line of the class raised it: check the values that its methods return, and their arguments"
 
 
 def explain(error, files):
-    """What an exception says about an environment.
+    """Explains an exception from an environment's code.
 
     Args:
         error: the exception.
-        files: the names of the files that hold the author's code.
+        files: the names of the files with the author's code.
     Returns:
-        (found, mend), both str; `found` begins with the author's line where there is one.
+        (found, fix), both str; `found` begins with the author's line where there is one.
     """
     frame = _last_frame(error, files)
     message = f"{type(error).__name__}: {first_line(error)}"
     if frame is None:
-        found, mend = _fitting(error, "")
-        return (f"{found} ({message})", mend) if found else (message, _ELSEWHERE)
+        found, fix = _fitting(error, "")
+        return (f"{found} ({message})", fix) if found else (message, _ELSEWHERE)
     line = linecache.getline(frame.filename, frame.lineno or 0).strip()
-    found, mend = _fitting(error, line)
-    return f"{place(frame)}: {found} ({message})" if found else f"{place(frame)}: {message}", mend
+    found, fix = _fitting(error, line)
+    return f"{place(frame)}: {found} ({message})" if found else f"{place(frame)}: {message}", fix
 
 
 def _fitting(error, line):
@@ -59,7 +59,7 @@ def place(frame):
 
 
 def author_files(cls):
-    """The names of the files in which a class and its bases were written, as tracebacks spell them."""
+    """The names of the files in which a class and its bases are defined, spelled as in tracebacks."""
     files = set()
     for owner in cls.__mro__:
         if owner in (Environment, object):
@@ -72,7 +72,7 @@ def author_files(cls):
 
 
 def where(equation, files):
-    """ ", at my_env.py:42, in step, `line`" for the author's line behind an equation; empty where JAX does not tell."""
+    """ ", at my_env.py:42, in step, `line`" for the author's line of an equation; empty if JAX does not record it."""
     frames = getattr(getattr(equation.source_info, "traceback", None), "frames", ())
     own = [frame for frame in frames if frame.file_name in files]
     if not own:

@@ -1,4 +1,4 @@
-"""The exceptions that authors meet, in plain words: a table."""
+"""A table of common exceptions, each with an explanation and a fix."""
 
 import dataclasses
 import re
@@ -6,44 +6,44 @@ from typing import Any, NamedTuple
 
 import jax
 
-_GENERAL = "mend this line, or what it is given"
-_STATIC = "what decides a size, a loop or a branch in Python is declared static(...)"
+_GENERAL = "fix this line, or the values that it gets"
+_STATIC = "declare what decides a size, a loop or a branch in Python with static(...)"
 
 
 class Mistake(NamedTuple):
-    """A kind of exception that authors meet, in plain words."""
+    """A common exception, with an explanation and a fix."""
 
     #: The exception's type.
     kind: Any
-    #: A pattern that its message holds.
+    #: A pattern that its message contains.
     message: str
-    #: A pattern that the author's line holds.
+    #: A pattern that the author's line contains.
     line: str
     found: str
-    mend: str
+    fix: str
 
 
-# The first that fits is taken.
+# The first that matches is used.
 _MISTAKES = (
     Mistake(
         jax.errors.TracerBoolConversionError, "", "",
-        "Python takes the truth of a traced value (if, while, and, or, not, bool, min, max)",
+        "Python needs the truth value of a traced value (if, while, and, or, not, bool, min, max)",
         f"choose with jnp.where(condition, a, b); join conditions with &, | and ~; {_STATIC}",
     ),
     Mistake(
         jax.errors.TracerArrayConversionError, "", r"random\.",
-        "NumPy's random numbers are given a traced value",
+        "a NumPy random generator gets a traced value",
         "draw with jax.random from the method's key, a new key for each draw: a_key, b_key = jax.random.split(key)",
     ),
     Mistake(
         jax.errors.TracerArrayConversionError, "", r"^(?!.*\bnp\.).*\w\[",
         "a NumPy array is indexed with a traced value",
-        "make it one of JAX's: jnp.asarray(table)[index]",
+        "make it a JAX array: jnp.asarray(table)[index]",
     ),
     Mistake(
         jax.errors.TracerArrayConversionError, "", "",
         "NumPy is applied to a traced value",
-        "use jax.numpy (jnp) in place of numpy (np) on this line",
+        "use jax.numpy (jnp) instead of numpy (np) on this line",
     ),
     Mistake(
         jax.errors.NonConcreteBooleanIndexError, "", "",
@@ -53,11 +53,12 @@ _MISTAKES = (
     Mistake(
         jax.errors.UnexpectedTracerError, "", "",
         "a traced value of an earlier call is used again",
-        "keep nothing between calls, in globals, attributes or caches: what has to last goes into the returned state",
+        "keep nothing between calls, in globals, attributes or caches: anything that must persist belongs in the "
+        "returned state",
     ),
     Mistake(
         jax.errors.TracerIntegerConversionError | jax.errors.ConcretizationTypeError, "", "",
-        "Python needs the number that a traced value stands for (int, float, range, an index of a list)",
+        "Python needs the number behind a traced value (int, float, range, an index of a list)",
         f"keep it an array: x.astype(...), jnp.take(array, index), jnp.arange; {_STATIC}",
     ),
     Mistake(
@@ -67,8 +68,9 @@ _MISTAKES = (
     ),
     Mistake(
         dataclasses.FrozenInstanceError, "", "",
-        "the environment is assigned to; it holds constants only",
-        "put what changes over time into the state that step returns; env.replace(name=value) changes a constant",
+        "a field of the environment is assigned to, but its constants cannot change",
+        "put everything that changes over time into the state that step returns; env.replace(name=value) changes "
+        "a constant",
     ),
     Mistake(
         AttributeError, "can't set attribute|is read-only|no setter", "",
@@ -82,7 +84,7 @@ _MISTAKES = (
     ),
     Mistake(
         TypeError, "not a valid JAX type|not a valid JAX array type", "",
-        "something other than numbers and arrays is returned or given to JAX",
+        "something other than numbers and arrays is returned or passed to JAX",
         "return NamedTuples, tuples or dicts of numbers and arrays only",
     ),
     Mistake(
@@ -93,7 +95,7 @@ _MISTAKES = (
     Mistake(
         ValueError, "setting an array element", "",
         "a traced value is written into a NumPy array",
-        "put what has to last into the state; a new array is made by array.at[index].set(value)",
+        "put anything that must persist into the state; array.at[index].set(value) makes a new array",
     ),
     Mistake(
         TypeError, "unhashable type: '.*Tracer'", "",
@@ -102,8 +104,8 @@ _MISTAKES = (
     ),
     Mistake(
         TypeError, "unsupported format string passed to .*Tracer", "",
-        "a traced value is made into text",
-        "take it out: text belongs into describe(state); jax.debug.print shows a value while you look for a mistake",
+        "a traced value is converted to text",
+        "remove it: text belongs in describe(state); jax.debug.print shows a value while you debug",
     ),
     Mistake(
         TypeError, r"\bStep\.__new__\(\)", "",
@@ -112,13 +114,13 @@ _MISTAKES = (
     ),
     Mistake(
         TypeError, r"__new__\(\) (missing|takes|got)", "",
-        "a NamedTuple is given other fields than it has",
-        "give it each of its fields once, by name; state._replace(name=value) keeps the others",
+        "a NamedTuple gets fields that it does not have, or misses some",
+        "pass each of its fields once, by name; state._replace(name=value) keeps the others",
     ),
     Mistake(
         ValueError | TypeError, "unexpected field names", "",
-        "_replace is given a field that is not there",
-        "name a field as the NamedTuple declares it",
+        "_replace gets a field that does not exist",
+        "use a field name that the NamedTuple declares",
     ),
     Mistake(
         TypeError, r"takes no arguments", "",
@@ -127,8 +129,8 @@ _MISTAKES = (
     ),
     Mistake(
         TypeError, "unexpected PRNG key type", "",
-        "a function of jax.random is not given a key first",
-        "give the key first: jax.random.uniform(key, shape)",
+        "a function of jax.random needs a key as its first argument",
+        "pass the key first: jax.random.uniform(key, shape)",
     ),
     Mistake(
         Exception, "", r"np\.random|default_rng|[^.]\brandom\.Random",
@@ -137,22 +139,22 @@ _MISTAKES = (
     ),
     Mistake(
         TypeError, "branches must have equal output types|body function carry|carry (input|output)", "",
-        "the branches or rounds of a jax.lax function give different types",
-        "give the same dtype and shape in each: jnp.float32(1.0) in place of 1, x.astype(...)",
+        "the branches or iterations of a jax.lax function return different types",
+        "return the same dtype and shape from each: jnp.float32(1.0) instead of 1, x.astype(...)",
     ),
     Mistake(
         TypeError | ValueError,
         "ncompatible shapes|same shape|different numbers of dimensions|not broadcast|shapes must|shape mismatch", "",
-        "arrays of shapes that do not fit meet",
-        "print the shapes on the line before, which are known while JAX traces; add an axis with x[None], take one "
+        "arrays have shapes that do not fit together",
+        "print the shapes on the line before, which are known while JAX traces; add an axis with x[None], remove one "
         "with x[0]",
     ),
 )  # fmt: skip
 
 
 def fitting(error, line):
-    """(found, mend) of the first kind that an exception, raised at a line, is of; `found` is empty where none fits."""
+    """(found, fix) of the first `Mistake` that matches an exception and its line; `found` is empty if none does."""
     for mistake in _MISTAKES:
         if isinstance(error, mistake.kind) and re.search(mistake.message, str(error)) and re.search(mistake.line, line):
-            return mistake.found, mistake.mend
+            return mistake.found, mistake.fix
     return "", _GENERAL

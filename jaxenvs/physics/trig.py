@@ -2,14 +2,14 @@
 
 import jax.numpy as jnp
 
-# pi / 2 in three parts, the first two short enough that their multiples by whole numbers are exact.
+# pi / 2 in three parts, the first two short enough that their integer multiples are exact.
 _HALF_PI = (1.5703125, 4.83751296997070312e-4, 7.54978995489188216e-8)
 
 
 def sin_cos(angle):
     """Sine and cosine of an angle (Cephes' `sinf.c`: reduction after Cody and Waite, then minimax polynomials).
 
-    XLA's own reduce angles of any size, which keeps the loop around them from being vectorised well.
+    XLA's own functions accept angles of any size, which prevents good vectorisation of the loop around them.
 
     Args:
         angle: f32[...], radians; precise up to 8000, and beyond that still between -1 and 1.

@@ -1,10 +1,10 @@
-"""JAX's own random numbers in a form that XLA fuses with the code around them, and faster ones by choice.
+"""JAX's own random numbers in a form that XLA can fuse with the code around them, and an optional faster generator.
 
-A JAX key of the default kind (`threefry2x32`) is hashed, on the CPU, by a rolled loop that XLA cannot fuse and that
-costs more than the physics of a simple environment. `fusable` re-labels such a key: the same key data, the same
-`jax.random` functions, the same numbers bit for bit, but the hash is written out as straight-line arithmetic.
+On the CPU, JAX hashes a default key (`threefry2x32`) with a loop that XLA cannot fuse and that costs more than the
+physics of a simple environment. `fusable` changes the type of such a key: the same key data, the same `jax.random`
+functions, the same numbers bit for bit, but the hash is straight-line arithmetic.
 
-`fast` makes a key for a faster generator of the same family, with other numbers. `threefry.py` has the hash of both.
+`fast` makes a key for a faster generator of the same family, with different numbers. `threefry.py` has both hashes.
 """
 
 import jax
@@ -14,13 +14,13 @@ from jaxenvs.random.threefry import fast_threefry, fused_threefry
 
 
 def fusable(key):
-    """The same key, whose draws XLA can fuse.
+    """Returns the same key in a form whose draws XLA can fuse.
 
     Args:
         key: a JAX key array of any shape, typed (`jax.random.key(0)`) or raw (`jax.random.PRNGKey(0)`).
     Returns:
         A typed key array of the same shape. Keys that are not `threefry2x32`, and all keys where
-        `jax_threefry_partitionable` is off, come back as they are (raw ones as typed ones).
+        `jax_threefry_partitionable` is off, are returned unchanged (raw ones as typed ones).
     Raises:
         TypeError: if `key` is not a JAX key.
 
@@ -37,15 +37,15 @@ def fusable(key):
 
 
 def fast(key):
-    """A key with the same data for a faster generator: other numbers, as good for simulation, in about half the time.
+    """Returns a key with the same data for a faster generator: different numbers, equally good for simulation.
 
-    Use it wherever a key goes: `jax.random`, `rollout`, `VectorEnv.step`, `env.step`. Threefry-2x32 makes two words at
-    a time; `jax.random` throws one away (it takes their exclusive or), this generator uses both, and makes 16 rounds
-    in place of 20. The generator's authors know of no statistical flaw from 13 rounds on (Random123, `threefry.h`);
-    `benchmarks/random/quality.py` has what was tested here. Keys are split, and folded, with 20 rounds, as ordinary
-    ones are.
+    It takes about half the time. Use it wherever a key is used: `jax.random`, `rollout`, `VectorEnv.step`, `env.step`.
+    Threefry-2x32 makes two words at a time; `jax.random` combines them into one (by exclusive or), this generator uses
+    both, and 16 rounds instead of 20. The generator's authors know of no statistical flaw from 13 rounds on (Random123,
+    `threefry.h`); `benchmarks/random/quality.py` has the tests made here. Keys are split and folded with 20 rounds,
+    like ordinary keys.
 
-    A number depends on the key and on its place in the array alone, not on the array's size: word [i, ..., k] of an
+    A number depends only on the key and on its position in the array, not on the array's size: word [i, ..., k] of an
     array is the same in longer arrays. So a draw of the shape (num_envs,), (num_envs, n) or (n, num_envs) gives each
     environment the same numbers in batches of any size, and on any number of devices.
 
@@ -54,7 +54,7 @@ def fast(key):
     Returns:
         A typed key array of the same shape.
     Raises:
-        TypeError: if `key` is not a JAX key, or of another kind.
+        TypeError: if `key` is not a JAX key, or not a threefry2x32 key.
 
     >>> import jax, jaxenvs
     >>> key = jaxenvs.random.fast(jax.random.key(0))
@@ -65,7 +65,7 @@ def fast(key):
     key = as_key(key)
     data = jax.random.key_data(key)
     if data.shape[key.ndim :] != (2,):
-        raise TypeError(f"fast takes keys of the kind threefry2x32, got one of the kind {jax.random.key_impl(key)}")
+        raise TypeError(f"fast needs a threefry2x32 key, got a key of the kind {jax.random.key_impl(key)}")
     return jax.random.wrap_key_data(data, impl=fast_threefry())
 
 

@@ -1,7 +1,7 @@
-"""The Threefry-2x32 hash as straight-line code, and the two kinds of key that are made of it.
+"""The Threefry-2x32 hash as straight-line code, and the two kinds of key that use it.
 
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Threefry-2x32 with 20
-rounds; `tests/test_random.py` holds the streams against `jax.random`, and the words of `fast` against the authors'
+rounds; `tests/test_random.py` compares the streams with `jax.random`, and the words of `fast` with the authors'
 known answers.
 """
 
@@ -29,7 +29,7 @@ def fast_threefry():
 
 
 def _threefry(name, tag, random_bits):
-    """A kind of key that is seeded, split and folded as JAX's own, with bits of another making."""
+    """A kind of key that is seeded, split and folded like JAX's own, with its own random bits."""
     return jex_random.define_prng_impl(
         key_shape=(2,),
         seed=jex_random.threefry_prng_impl.seed,
@@ -44,8 +44,8 @@ def _threefry(name, tag, random_bits):
 @functools.partial(jax.jit, static_argnames="rounds")
 def threefry2x32(key, high, low, rounds=_ROUNDS):
     """Rounds of Threefry-2x32 on the counters (high, low); u32 arrays of one shape in, two out."""
-    # Functions of jax.lax, in a jitted function: a program has dozens of hashes, and tracing each anew, by operators of
-    # arrays, took as long as tracing all the rest.
+    # Functions of jax.lax, in a jitted function: a program has dozens of hashes, and tracing each one again, with array
+    # operators, took as long as tracing all the rest.
     first, second = (jax.lax.index_in_dim(key, index, keepdims=False) for index in (0, 1))
     parity = jax.lax.full_like(first, _KEY_PARITY)
     schedule = [first, second, jax.lax.bitwise_xor(jax.lax.bitwise_xor(first, second), parity)]
@@ -66,9 +66,9 @@ def _rotated(words, places):
 
 
 def _counters(shape):
-    """The position of each element in row-major order as (high, low) words; sizes from 2**32 up are refused."""
+    """The position of each element in row-major order as (high, low) words; sizes of 2**32 and more are refused."""
     if math.prod(shape) >= 2**32:
-        raise ValueError(f"one draw can hold fewer than 2**32 numbers, got the shape {shape}; draw in parts")
+        raise ValueError(f"one draw must have fewer than 2**32 numbers, got the shape {shape}; draw in parts")
     low, stride = jnp.zeros(shape, jnp.uint32), 1
     for axis in reversed(range(len(shape))):
         low = low + jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride)
@@ -90,7 +90,7 @@ def _random_bits(key, bit_width, shape):
     if bit_width == 64:
         return jex_random.threefry_prng_impl.random_bits(key, bit_width, shape)
     shape = tuple(shape)
-    # Counters of a part of a batch begin at the device's number: before the branch, XLA takes that out of the loop.
+    # Counters of a part of a batch start at the device's number: before the branch, XLA moves that out of the loop.
     counters = _counters(shape)
     words = _computed_once(key, lambda: jnp.bitwise_xor(*threefry2x32(key, *counters)))
     return words if bit_width == 32 else words.astype(jnp.uint8 if bit_width == 8 else jnp.uint16)
@@ -105,7 +105,7 @@ def _fast_bits(key, bit_width, shape):
 
 
 def _row(key, shape):
-    """The first word of the block of each place; u32[n], or u32[] of place 0."""
+    """The first word of the block of each position; u32[n], or u32[] of position 0."""
     places = _places(shape)
     return _computed_once(key, lambda: threefry2x32(key, *places, _FAST_ROUNDS)[0])
 
@@ -114,7 +114,7 @@ def _rows_in_pairs(key, shape):
     """Rows 2i and 2i + 1 are the two words of the blocks of row i; u32[n, ...]."""
     rows, *rest = shape
     if math.prod(rest) == 1:
-        # A word from the next lane of a vector costs more than to hash twice.
+        # A word from the next lane of a vector costs more than hashing twice.
         row = jax.lax.broadcasted_iota(jnp.uint32, shape, 0)
 
         def own_word():
@@ -125,7 +125,7 @@ def _rows_in_pairs(key, shape):
     half = (-(-rows // 2), *rest)
     places = _places(half)
 
-    # Two arrays would be two loops, each with the whole hash; a complex number is one.
+    # Two arrays would be two loops, each with the full hash; complex numbers need one.
     def both_words():
         even, odd = threefry2x32(key, *places, _FAST_ROUNDS)
         return jax.lax.complex(*(jax.lax.bitcast_convert_type(word, jnp.float32) for word in (even, odd)))
@@ -136,11 +136,11 @@ def _rows_in_pairs(key, shape):
 
 
 def _places(shape):
-    """Counters of each element, (high, low), whatever the size of the first or last axis: low counts along the last."""
+    """Counters of each element, (high, low), for any size of the first or last axis: low counts along the last."""
     *leading, last = shape or (1,)
     if last >= 2**32 or math.prod(leading) >= 2**32:
         raise ValueError(
-            f"one draw can hold fewer than 2**32 numbers along its last axis, and along the others together, got the "
+            f"one draw must have fewer than 2**32 numbers along its last axis, and along the others together, got the "
             f"shape {shape}; draw in parts"
         )
     high, stride = jnp.zeros(shape, jnp.uint32), 1
@@ -151,18 +151,18 @@ def _places(shape):
 
 
 def _computed_once(key, words):
-    """`words()`, stored.
+    """`words()`, computed once and stored.
 
-    XLA:CPU recomputes a fused hash in every fusion that reads a word, and a key's hash in every hash that it keys: that
-    made runs three times slower, and some compilations endless (jax 0.12). A branch's result is stored instead.
+    XLA:CPU recomputes a fused hash in every fusion that reads a word, and a key's hash in every hash that uses the key:
+    that made runs three times slower, and some compilations never ended (jax 0.12). The result of a branch is stored.
     """
 
     def stored(key):
-        # Always true, and no compiler pass can know it.
+        # Always true, but no compiler pass can know it.
         always = jnp.minimum(key[0] | jnp.uint32(1), jnp.uint32(1)) == 1
         return jax.lax.cond(
             always, words, lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(words))
         )
 
-    # Elsewhere a branch is a wait for the device, and XLA makes one kernel of what shares a hash.
+    # On other platforms a branch waits for the device, and XLA makes one kernel of operations that share a hash.
     return jax.lax.platform_dependent(key, cpu=stored, default=lambda key: words())

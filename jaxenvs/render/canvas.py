@@ -1,4 +1,4 @@
-"""Flat shapes on a small raster, antialiased: what the pictures of environments are drawn with.
+"""Flat shapes on a small raster, antialiased: used to draw the pictures of environments.
 
 Coordinates are floats in pixels of the finished picture, x to the right and y down. A colour is
 (red, green, blue) or (red, green, blue, opacity), each 0 to 255.
@@ -14,7 +14,7 @@ _SCALE = 2
 
 
 class Canvas:
-    """A raster to draw on, kept at twice the size of the picture it becomes.
+    """A raster to draw on, at twice the size of the final picture.
 
     Args:
         width, height: size of the picture, pixels.
@@ -73,7 +73,7 @@ class Canvas:
         """Writes one line of ASCII.
 
         Args:
-            x, y: where the anchor comes to lie.
+            x, y: the position of the anchor.
             size: of the font, pixels.
             anchor: Pillow's two letters, such as "lm" (left, middle), "mm", "rm", "ls" (left, baseline).
             bold: thickens the strokes.
@@ -109,7 +109,7 @@ class Canvas:
 
 
 def mix(first, second, share):
-    """The colour that lies `share`, clipped to [0, 1], of the way from the first to the second."""
+    """The mix of two colours: `share`, clipped to [0, 1], of the way from the first to the second."""
     share = min(max(share, 0.0), 1.0)
     return tuple(round(a + share * (b - a)) for a, b in zip(first, second, strict=True))
 

@@ -127,13 +127,13 @@ def gauges(canvas, alertness, hypertension, intoxication, hours, risk):
     _gauge(canvas, 0, number(alertness), (alertness + 2) / 8, mood, start=0.25)
     mood = _band(hypertension, ((1.5, "calm", GREEN), (4, "raised", AMBER)), "severe", CORAL)
     _gauge(canvas, 1, number(hypertension), hypertension / 10, mood)
-    # between 0.12 and 0.15 lies the Ballmer peak
+    # the Ballmer peak is between 0.12 and 0.15
     steps = ((0.01, "sober", GREEN), (0.12, "tipsy", AMBER), (0.15, "inspired", LILAC))
     mood = _band(intoxication, steps, "drunk", CORAL)
     _gauge(canvas, 2, number(intoxication, 3), intoxication / 0.25, mood)
     mood = _band(hours, ((10, "rested", GREEN), (18, "tired", AMBER)), "overtired", CORAL)
     _gauge(canvas, 3, number(hours, 1), hours / 36, mood)
-    # from 0.1 % to 100 % by powers of ten: nearly the whole life of a careful person lies below 1 %
+    # from 0.1 % to 100 % by powers of ten: nearly the entire life of a careful person is below 1 %
     share = (math.log10(risk) + 3) / 3 if risk > 0 else 0.0
     mood = _band(risk, ((0.002, "in 30 min", GREEN), (0.02, "in 30 min", AMBER)), "in 30 min", CORAL)
     _gauge(canvas, 4, number(100 * risk, 2 if risk < 0.1 else 1) + " %", share, mood)
@@ -151,7 +151,7 @@ def _gauge(canvas, row, value, share, mood, start=0.0):
 
 
 def _band(value, steps, beyond, colour):
-    """The word and the colour of the first step whose end lies above the value."""
+    """The word and the colour of the first step whose end is above the value."""
     for end, word, shade in steps:
         if value < end:
             return word, shade

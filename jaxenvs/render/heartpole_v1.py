@@ -1,4 +1,4 @@
-"""The picture of HeartPole-v1: v0's person and day, with everything else that they may do."""
+"""The picture of HeartPole-v1: v0's person and day, with their other actions."""
 
 import functools
 import math

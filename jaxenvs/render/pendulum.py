@@ -1,4 +1,4 @@
-"""The picture of the pendulum: the rod, where it shall stand, and the torque on it."""
+"""The picture of the pendulum: the rod, its goal position, and the torque on it."""
 
 import functools
 import math
@@ -64,7 +64,7 @@ def _background():
 
 
 def _torque(canvas, share):
-    """An arc about the pivot from below, as long as the torque is strong, with a head where it points."""
+    """An arc about the pivot, with a length proportional to the torque and a head that shows its direction."""
     if abs(share) < 0.01:
         return
     radius, sweep = 46, 250 * abs(share)

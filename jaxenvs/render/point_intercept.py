@@ -11,7 +11,7 @@ def picture(*, worker_x, worker_y, target_x, target_y, intercepted, radius, reso
     """Draws the two points.
 
     Args:
-        worker_x, worker_y, target_x, target_y: whole numbers, pixels of the environment from the left and the top.
+        worker_x, worker_y, target_x, target_y: integers, pixels of the environment from the left and the top.
         intercepted: bool, whether the two touch.
         radius: of both circles, in those pixels.
         resolution: width and height of the environment, in those pixels.

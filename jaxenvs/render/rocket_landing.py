@@ -1,4 +1,4 @@
-"""The picture of RocketLanding: the rocket above its pad, its flame, and what it must mind."""
+"""The picture of RocketLanding: the rocket above its pad, its flame, and its instruments."""
 
 import functools
 import math

@@ -1,1 +1,1 @@
-"""What `python -m jaxenvs new` writes: two whole environments, one with a few actions and one with continuous ones."""
+"""What `python -m jaxenvs new` writes: complete environments with discrete and with continuous actions."""

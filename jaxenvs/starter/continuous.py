@@ -1,6 +1,6 @@
-"""MyEnv: keep a greenhouse warm with a heater of any power. A starting point: change what you like.
+"""MyEnv: keep a greenhouse warm with a heater of any power. A starting point to change.
 
-python -m jaxenvs check my_env.py:MyEnv                                   what holds, and what to mend
+python -m jaxenvs check my_env.py:MyEnv                                   what holds, and what to fix
 python -m jaxenvs train ppo --env my_env.py:MyEnv --total-steps 500_000   an agent, its curve and its film
 """
 
@@ -15,7 +15,7 @@ import jaxenvs
 
 
 class State(NamedTuple):
-    """Everything that changes from step to step: arrays only, no key, no count of the episode's steps."""
+    """Everything that changes from step to step: arrays only, without a key or a count of the episode's steps."""
 
     #: f32[], °C, in the greenhouse.
     temperature: jax.Array
@@ -32,24 +32,24 @@ class MyEnv(jaxenvs.Environment):
     End: terminated by frost; truncated after a day.
     """
 
-    #: After so many steps an episode is cut off. No part of the task's rules: the layers above do it.
+    #: An episode is truncated after this many steps. VectorEnv and the bridges do it, not this class.
     max_episode_steps = 240
     #: Frames per second of a film.
     render_fps = 30
 
-    # The constants: a type, a default, and the values that make sense. `MyEnv(loss=0.8)` changes one.
+    # The constants: a type, a default, and the allowed values. `MyEnv(loss=0.8)` changes one.
     #: Length of a step, hours.
     dt: float = jaxenvs.constant(0.1, above=0.0, high=1.0)
-    #: Share of the difference to the outside that is lost in an hour.
+    #: Fraction of the difference to the outside that is lost in an hour.
     loss: float = jaxenvs.constant(0.5, low=0.0, high=2.0)
-    #: What the heater adds at full power, °C per hour.
+    #: Heating at full power, °C per hour.
     heater_power: float = jaxenvs.constant(12.0, low=0.0)
-    #: What the plants like, °C.
+    #: The temperature that the plants need, °C.
     wanted: float = jaxenvs.constant(20.0, low=5.0, high=40.0)
-    #: The outside wanders around this, °C, and so far in an hour.
+    #: Mean of the outside temperature, °C, and size of its random changes, °C per hour.
     outside_mean: float = 5.0
     outside_noise: float = jaxenvs.constant(3.0, low=0.0)
-    #: What an hour at full power costs, and what a frost does.
+    #: Cost of an hour at full power, and of a frost.
     fuel_price: float = jaxenvs.constant(1.0, low=0.0)
     frost_penalty: float = jaxenvs.constant(50.0, low=0.0)
 
@@ -65,16 +65,16 @@ class MyEnv(jaxenvs.Environment):
     def draw_start(self, key, shape=()):
         return jax.random.uniform(key, (*shape, 2))
 
-    # ... and is made into a state and its observation here, by the constants alone.
+    # ... and becomes a state and its observation here, with the help of the constants.
     def start(self, draws):
         state = State(temperature=10.0 + 20.0 * draws[0], outside=self.outside_mean + 5.0 * (2.0 * draws[1] - 1.0))
         return state, self.observe(state)
 
-    # A step, in the same two halves. Draw several things with `a_key, b_key = jax.random.split(key)`.
+    # A step, in the same two parts. For several draws, use `a_key, b_key = jax.random.split(key)`.
     def draw(self, key, shape=()):
         return jax.random.normal(key, shape)
 
-    # No Python `if` on a traced value: choose with jnp.where. Nothing is changed in place: a new state is returned.
+    # No Python `if` on a traced value: choose with jnp.where. Do not change anything in place: return a new state.
     def transition(self, state, action, draws):
         power = jnp.clip(action[0], 0.0, 1.0)
         heating = self.heater_power * power - self.loss * (state.temperature - state.outside)
@@ -85,11 +85,11 @@ class MyEnv(jaxenvs.Environment):
         reward = -discomfort - self.fuel_price * self.dt * power - jnp.where(frozen, self.frost_penalty, 0.0)
         return after, jaxenvs.Step(self.observe(after), reward, frozen)
 
-    # Numbers near 1 are what networks like.
+    # Networks learn best from numbers near 1.
     def observe(self, state):
         return (jnp.stack([state.temperature, state.outside]) - self.wanted) / 10.0
 
-    # Optional: a picture, uint8[height, width, 3], of one state with NumPy numbers. Films are made of these.
+    # Optional: a picture, uint8[height, width, 3], of one state as NumPy numbers, for films.
     def render(self, state):
         picture = np.full((96, 128, 3), 235, np.uint8)
         height = lambda celsius: int(np.clip(88 - 2 * celsius, 4, 92))  # noqa: E731

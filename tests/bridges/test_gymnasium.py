@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date", "ignore:.*sym
 
 
 def episode(env, seed, steps=60):
-    """Observations, rewards and flags of a seeded start and so many seeded random actions."""
+    """Observations, rewards and flags of a seeded start and a number of seeded random actions."""
     env.action_space.seed(seed)
     rows = [(env.reset(seed=seed)[0], 0.0, False, False)]
     for _ in range(steps):
@@ -112,7 +112,7 @@ def test_two_seeds_and_two_episodes_differ():
     assert len(set(starts[:3])) == 3 and starts[0] == starts[3]
 
 
-def test_draws_do_not_repeat_when_they_are_drawn_anew():
+def test_draws_do_not_repeat_when_they_are_drawn_again():
     env = GymnasiumEnv("HeartPole-v0")
     env.reset(seed=0)
     gains = [float(env.step(1)[0][1]) for _ in range(600)]
@@ -133,7 +133,7 @@ def test_a_given_state_is_the_start():
     assert obs.tolist() == [1.0, 0.0]
     with pytest.raises(ValueError, match="a state has the fields position, velocity, thrust; got 'speed'"):
         env.reset(options={"state": {"speed": 1.0}})
-    with pytest.raises(ValueError, match="knows only 'state', got 'initial'"):
+    with pytest.raises(ValueError, match="accepts only 'state', got 'initial'"):
         env.reset(options={"initial": 1})
 
 
@@ -198,7 +198,7 @@ def test_ansi_is_the_tutorials_log_since_the_last_render():
     assert env.render() == ""
 
 
-def test_ansi_tells_of_heart_attacks_and_its_log_is_bounded():
+def test_ansi_reports_heart_attacks_and_its_log_is_bounded():
     env = GymnasiumEnv("HeartPole-v0", render_mode="ansi", heart_attack_proclivity=1.0, heart_attack_midpoint=-50.0)
     env.reset(seed=0)
     env.step(0)
@@ -262,7 +262,7 @@ def test_a_registered_environment_of_ones_own_is_a_gymnasium_one():
 
 
 @pytest.mark.parametrize("device", ["cpu", jax.devices("cpu")[0]], ids=["name", "device"])
-def test_it_runs_where_it_is_told(device):
+def test_it_runs_on_the_chosen_device(device):
     env = gymnasium.make("jaxenvs/SimpleRocket-v0", device=device).unwrapped
     env.reset(seed=0)
     assert env._program.step(np.zeros(env._program.words, np.uint32)).devices() == {jax.devices("cpu")[0]}

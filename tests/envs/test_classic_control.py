@@ -1,6 +1,6 @@
 """CartPole, Pendulum, MountainCar, MountainCarContinuous and Acrobot against Gymnasium's own classes.
 
-Free-running: whole episodes through `VectorEnv`, so that time limits count, from given starts with the actions that a
+Free-running: entire episodes through `VectorEnv`, so that time limits count, from given starts with the actions that a
 policy chose in Gymnasium. Gymnasium computes in float64 (MountainCarContinuous in float32), we in float32. Where the
 motion multiplies rounding errors, the same actions keep states together for a while only; `Case.horizon` says for how
 long whatever the constants, and what follows for Gymnasium's own constants. Errors are relative to the greatest value
@@ -13,7 +13,7 @@ that a coordinate takes.
 - MountainCarContinuous: 1e-5 for 123 steps, 1e-4 to the end, at step 999.
 - Acrobot: 1e-5 for 60 steps. The ends agree for 110, in which most episodes that put energy in end.
 
-Step by step, from Gymnasium's state at each, everything agrees to 1e-5 over whole episodes.
+Step by step, from Gymnasium's state at each, everything agrees to 1e-5 over entire episodes.
 """
 
 import dataclasses

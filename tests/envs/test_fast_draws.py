@@ -24,7 +24,7 @@ CERTAIN = ["FiveChoices-v0"]
 RANDOM = [id for id in IDS if id not in CERTAIN]
 
 STEPS, ENVS = 64, 4096
-# Starts, and actions, that are compared: so many that a shift of a twentieth of a standard deviation shows.
+# Numbers of starts and actions compared: enough to show a shift of a twentieth of a standard deviation.
 COMPARED = 30_000
 # In standard errors.
 NEAR = 5.0
@@ -68,7 +68,7 @@ def test_draws_have_the_range_and_the_moments_of_standard_uniforms(id):
 
 
 @pytest.mark.parametrize("id", RANDOM)
-def test_every_environment_and_step_draws_from_the_whole_range(id):
+def test_every_environment_and_step_draws_from_the_full_range(id):
     for field in draws_of(id):
         for axis, number in ((0, STEPS), (1, ENVS)):
             means = field.mean(axis=axis)

@@ -1,4 +1,4 @@
-"""HeartPole against its oracle over whole episodes, the distributions of its draws, and the tutorial's facts."""
+"""HeartPole against its oracle over entire episodes, the distributions of its draws, and the tutorial's facts."""
 
 import dataclasses
 import functools
@@ -397,7 +397,7 @@ def test_the_decayed_hypertension_decides_the_attack():
 
 
 def test_work_is_done_with_the_alertness_before_the_half_hour_passes():
-    # Long awake, so that the half-hour takes a whole unit of alertness.
+    # Long awake, so that the half-hour takes a full unit of alertness.
     tired = RESTED._replace(time_since_slept=jnp.float32(300.0), intoxication=jnp.float32(0.0))
     done = transition(HeartPole(), NOTHING, tired)[0].work_done - tired.work_done
     assert float(done) == pytest.approx(Oracle().productivity({"alertness": 1.0, "intoxication": 0.0}), rel=1e-5)

@@ -1,4 +1,4 @@
-"""HeartPole-v1 against its oracle over whole episodes, the distributions of its draws, and the homework's facts."""
+"""HeartPole-v1 against its oracle over entire episodes, the distributions of its draws, and the homework's facts."""
 
 import dataclasses
 import functools

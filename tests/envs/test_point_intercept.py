@@ -1,4 +1,4 @@
-"""PointIntercept against its oracle over whole episodes, the distribution of its targets, and the tutorial's facts."""
+"""PointIntercept against its oracle over entire episodes, the distribution of its targets, and the tutorial's facts."""
 
 import dataclasses
 import functools

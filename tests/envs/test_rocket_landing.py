@@ -1,4 +1,4 @@
-"""RocketLanding against its oracle over whole episodes, its starts, its physics, its rules and its gradients."""
+"""RocketLanding against its oracle over entire episodes, its starts, its physics, its rules and its gradients."""
 # Arrays stand where constants are declared as floats, to make batches.
 # pyright: reportArgumentType=false, reportCallIssue=false
 
@@ -457,7 +457,7 @@ def test_landing_pays_the_bonus_and_crashing_costs_the_penalty():
         assert float(rewards[0] - rewards[1]) == pytest.approx(worth, rel=1e-5)
 
 
-def test_a_whole_episode_returns_what_its_ends_say():
+def test_an_entire_episode_returns_what_its_ends_say():
     # to_go(start) - to_go(end) - fuel_cost * c ln(m / m_end) + bonus - penalty, over episodes of every ending.
     run, oracle = both("mars"), Oracle()
     rockets = np.flatnonzero((run.oracle_outcome != FLYING).any(axis=0))

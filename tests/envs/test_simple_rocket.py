@@ -1,4 +1,4 @@
-"""SimpleRocket against its oracle over whole episodes, the distribution of its starts, its facts and its gradients."""
+"""SimpleRocket against its oracle over entire episodes, the distribution of its starts, its facts and its gradients."""
 
 import dataclasses
 import functools

@@ -124,7 +124,7 @@ def test_a_fresh_start_in_the_middle_of_episodes_loses_none():
 
 
 def with_whole_actions(id):
-    """Whether actions are whole numbers in a Box, for which RLlib has no model."""
+    """Whether actions are integers in a Box, for which RLlib has no model."""
     space = jaxenvs.make(id).action_space
     return isinstance(space, gymnasium.spaces.Box) and space.dtype.kind == "i"
 
@@ -141,7 +141,7 @@ def test_every_environment_is_sampled(id, mode):
 
 
 @pytest.mark.parametrize("id", sorted(filter(with_whole_actions, jaxenvs.registry)))
-def test_whole_numbers_as_actions_are_what_it_refuses(id):
+def test_it_refuses_integers_in_a_box_as_actions(id):
     with pytest.raises(ValueError, match="action spaces are not supported"):
         env_runner(id, "vector_entry_point", 2)
 

@@ -30,7 +30,7 @@ def test_its_checker_passes_on_one_environment(id):
     check_env(GymnasiumEnv(id))
 
 
-def test_the_last_info_tells_of_the_end():
+def test_the_last_info_describes_the_end():
     envs = JaxVecEnv("SimpleRocket-v0", 4, seed=3)
     envs.reset()
     for _ in range(500):
@@ -42,7 +42,7 @@ def test_the_last_info_tells_of_the_end():
     assert np.abs(infos[index]["terminal_observation"]).max() > 2 > np.abs(obs[index]).max()
 
 
-def test_a_time_limit_is_told_from_an_end():
+def test_a_time_limit_is_distinguished_from_an_end():
     envs = JaxVecEnv("HeartPole-v0", 2, max_episode_steps=2)
     envs.reset()
     envs.step(np.zeros(2, int))

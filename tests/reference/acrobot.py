@@ -5,7 +5,7 @@ from reference.gymnasium_peers import Episodes
 
 
 class Acrobot:
-    """The oracle, with Gymnasium's numbers unless told otherwise; `state` is [n, 4]."""
+    """The oracle, with Gymnasium's numbers by default; `state` is [n, 4]."""
 
     gravity = 9.8
     link_length_1 = 1.0

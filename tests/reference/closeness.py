@@ -1,4 +1,4 @@
-"""How near to an oracle whole episodes must stay."""
+"""How close to an oracle entire episodes must stay."""
 
 import numpy as np
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 class FiveChoices:
-    """The oracle, with the tutorial's numbers unless told otherwise."""
+    """The oracle, with the tutorial's numbers by default."""
 
     paying_choice = 2
     payment = 1.0

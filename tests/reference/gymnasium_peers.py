@@ -1,4 +1,4 @@
-"""Gymnasium's own classic environments as oracles: with other constants, from given starts, over whole episodes."""
+"""Gymnasium's own classic environments as oracles: with other constants, from given starts, over entire episodes."""
 
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ THEIRS = {
 
 
 class Episodes(NamedTuple):
-    """Whole episodes, steps first; what lies behind an episode's end is zero."""
+    """Entire episodes, steps first; values after an episode's end are zero."""
 
     #: [steps, episodes], whether the episode still ran when the step began.
     running: Any

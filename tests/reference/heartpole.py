@@ -10,7 +10,7 @@ OBSERVED = ("alertness", "hypertension", "intoxication", "time_since_slept", "ti
 
 
 class HeartPole:
-    """The oracle, with the tutorial's numbers unless told otherwise. `person` maps each of `OBSERVED` to f64[n]."""
+    """The oracle, with the tutorial's numbers by default. `person` maps each of `OBSERVED` to f64[n]."""
 
     heart_attack_proclivity = 0.5
     heart_attack_penalty = 100.0

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class PointIntercept:
-    """One game, with the tutorial's numbers unless told otherwise."""
+    """One game, with the tutorial's numbers by default."""
 
     radius = 6
     touch_reward = 1.0

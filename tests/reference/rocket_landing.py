@@ -12,7 +12,7 @@ FLYING, LANDED, CRASHED, LOST = range(4)
 
 
 class RocketLanding:
-    """The oracle, with the environment's numbers unless told otherwise."""
+    """The oracle, with the environment's numbers by default."""
 
     dt = 0.2
     gravity = 3.7114

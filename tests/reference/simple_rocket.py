@@ -8,7 +8,7 @@ import numpy as np
 
 
 class SimpleRocket:
-    """The oracle, with the tutorial's numbers unless told otherwise.
+    """The oracle, with the tutorial's numbers by default.
 
     `rocket` is [n, 2], position and velocity, in `precision`.
     """
@@ -37,7 +37,7 @@ class SimpleRocket:
 
         Args:
             draw: has `position` and `velocity`, f[n] each, standard uniforms: the side is negative below 1/2, and
-                how far through its half a uniform lies is how far through the range of magnitudes the start lies.
+                the position of a uniform in its half is the position of the start in the range of magnitudes.
         Returns:
             [n, 2], what is observed.
         """

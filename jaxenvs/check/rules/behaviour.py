@@ -6,28 +6,28 @@ import numpy as np
 
 from jaxenvs import spaces
 from jaxenvs.check.engine import NotApplicable, rule
+from jaxenvs.check.random_walk import NUM_STEPS
 from jaxenvs.check.trees import differences, kind, labelled, named_leaves, number, on_host
-from jaxenvs.check.wander import NUM_STEPS
 from jaxenvs.explain.blame import explain
 from jaxenvs.vector import VectorEnv
 
 _MOST = 3
-_MIXED = "let no method look at, or mix, the axes in front of its own"
+_MIXED = "methods must not read or mix leading batch axes"
 
 
-@rule("jit", "reset and step give the same with and without jax.jit", ["deterministic"])
+@rule("jit", "reset and step return the same with and without jax.jit", ["deterministic"])
 def jit(probe):
-    mend = "take nothing from outside that changes between tracing and running: np.random, time, globals, lists"
-    told = set()
+    fix = "use nothing from outside that changes between tracing and running: np.random, time, globals, lists"
+    reported = set()
     for run in probe.eager_runs:
         traced = getattr(probe.env, run.method)(*run.args)
         apart = differences(labelled(run.method, traced), run.result, f"{run.method}'s ", exact=False)
-        for name, one, other in [] if run.method in told else apart[:1]:
-            told.add(run.method)
-            yield f"{name} is {one} under jax.jit, {other} without it", "the same, up to rounding", mend
+        for name, one, other in [] if run.method in reported else apart[:1]:
+            reported.add(run.method)
+            yield f"{name} is {one} under jax.jit, {other} without it", "the same, up to rounding", fix
 
 
-@rule("vmap", "a batch under jax.vmap gives what single environments give", ["deterministic"])
+@rule("vmap", "a batch under jax.vmap returns what single environments return", ["deterministic"])
 def vmap(probe):
     for member, name, batched, single in probe.batch_differences():
         if probe.batch.changed[member] is None:
@@ -40,13 +40,13 @@ def vmap(probe):
 def constants_batch(probe):
     if not jax.tree.leaves(probe.env):
         raise NotApplicable("the environment has no constants that are leaves")
-    expected, told = "each member to behave as a single environment with its value", set()
+    expected, reported = "each member to behave as a single environment with its value", set()
     for member, name, batched, single in probe.batch_differences():
         constant = probe.batch.changed[member]
-        if constant not in told:
-            told.add(constant)
+        if constant not in reported:
+            reported.add(constant)
             found = f"with {constant} batched, {name} is {batched} in the batch, {single} alone"
-            yield found, expected, f"use self.{constant} in elementwise arithmetic only, with no axis of its own"
+            yield found, expected, f"use self.{constant} only in elementwise arithmetic, without adding an axis to it"
     yield from _in_vector_env(probe, expected)
 
 
@@ -58,11 +58,11 @@ def _in_vector_env(probe, expected):
             try:
                 _trace_vector_env(probe, _with_batched(probe, name))
             except Exception as culprit:
-                found, mend = explain(culprit, probe.files)
-                yield f"with {name} batched in a VectorEnv: {found}", expected, mend
+                found, fix = explain(culprit, probe.author_files)
+                yield f"with {name} batched in a VectorEnv: {found}", expected, fix
                 return
-        found, mend = explain(error, probe.files)
-        yield f"with all constants batched in a VectorEnv: {found}", expected, mend
+        found, fix = explain(error, probe.author_files)
+        yield f"with all constants batched in a VectorEnv: {found}", expected, fix
 
 
 def _with_batched(probe, name):
@@ -80,15 +80,15 @@ def _trace_vector_env(probe, members):
 
 @rule("vector-runs", "a VectorEnv of it takes 1000 random steps without an error", ["deterministic", "time-limit"])
 def vector_runs(probe):
-    jax.block_until_ready(probe.wandered)
+    jax.block_until_ready(probe.random_walk)
     return ()
 
 
-@rule("observation-range", "observations lie in observation_space over 1000 random steps", ["vector-runs"])
+@rule("observation-range", "observations stay in observation_space over 1000 random steps", ["vector-runs"])
 def observation_range(probe):
-    _, seen = probe.wandered
-    seen = on_host(seen)
-    yield from _out_of_range(probe.env.observation_space, seen.low, seen.high, "obs")
+    _, extremes = probe.random_walk
+    extremes = on_host(extremes)
+    yield from _out_of_range(probe.env.observation_space, extremes.low, extremes.high, "obs")
 
 
 def _out_of_range(space, low, high, name):
@@ -109,38 +109,40 @@ def _out_of_range(space, low, high, name):
         where = name + (f"[{', '.join(map(str, index))}]" if index else "")
         found = f"{where} reached {number(value)} in {NUM_STEPS} random steps, {bound}"
         expected = f"values from {floor[index]} to {ceiling[index]}, as observation_space declares"
-        yield found, expected, "clip the observation, end the episode in time, or widen the space (np.inf for no bound)"
+        yield found, expected, "clip the observation, end the episode earlier, or widen the space (np.inf for no bound)"
 
 
-@rule("finite", "all numbers are finite, and no count of the state runs over, in 1000 random steps", ["vector-runs"])
+@rule(
+    "finite", "all numbers are finite, and no counter in the state overflows, over 1000 random steps", ["vector-runs"]
+)
 def finite(probe):
-    _, seen = probe.wandered
-    mend = "bound what can grow; guard divisions, roots and logarithms, such as x / jnp.maximum(y, 1e-6)"
-    bad = sorted((first.min(), name) for name, first in on_host(seen.first_bad).items() if first.min() <= NUM_STEPS)
+    _, extremes = probe.random_walk
+    fix = "limit what can grow; guard divisions, roots and logarithms, such as x / jnp.maximum(y, 1e-6)"
+    bad = sorted((first.min(), name) for name, first in on_host(extremes.first_bad).items() if first.min() <= NUM_STEPS)
     for step, name in bad[:_MOST]:
         when = f"after {step} random steps" if step else "after reset"
-        yield f"{name} is NaN or infinite {when}", "finite numbers", mend
-    yield from _run_over(probe, on_host(seen))
+        yield f"{name} is NaN or infinite {when}", "finite numbers", fix
+    yield from _overflows(probe, on_host(extremes))
 
 
-def _run_over(probe, seen):
-    """A short integer that always grows by one number, but for the fall back by its whole range."""
+def _overflows(probe, extremes):
+    """A short integer that always changes by the same number, except where it wraps around by its full range."""
     for name, leaf in named_leaves(probe.state, "state"):
-        if name in seen.least_change:
-            least, greatest = seen.least_change[name].min(), seen.greatest_change[name].max()
+        if name in extremes.least_change:
+            least, greatest = extremes.least_change[name].min(), extremes.greatest_change[name].max()
             if greatest - least == 2 ** (8 * leaf.dtype.itemsize):
-                found = f"{name}, {kind(leaf)}, runs over: steps change it by {greatest} and by {least}"
-                yield found, "a count that fits", "count in int32: jnp.int32(0) in reset, and x + 1 in step"
+                found = f"{name}, {kind(leaf)}, overflows: a step changes it by {greatest}, then by {least}"
+                yield found, "a counter that fits", "count in int32: jnp.int32(0) in reset, and x + 1 in step"
 
 
-@rule("neighbours", "what one member of a batch does leaves the others as they are, to the last bit", ["vector-runs"])
+@rule("neighbours", "one member of a batch does not change the others, bit for bit", ["vector-runs"])
 def neighbours(probe):
     others = lambda tree: jax.tree.map(lambda leaf: leaf[1:], on_host(tree))  # noqa: E731
-    one, other = others(probe.wandered), others(probe.wandered_disturbed)
-    for part, name in enumerate(("state", "seen")):
+    one, other = others(probe.random_walk), others(probe.disturbed_random_walk)
+    for part, name in enumerate(("state", "extremes")):
         for path, before, after in differences(one[part], other[part], name)[:1]:
-            found = f"with another member 0, {path} of the others is {after} in place of {before}"
-            yield found, "members of a batch that know nothing of each other", _MIXED
+            found = f"with another member 0, {path} of the others is {after} instead of {before}"
+            yield found, "members of a batch that are independent of each other", _MIXED
             return
 
 

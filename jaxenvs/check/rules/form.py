@@ -34,20 +34,20 @@ def environment(probe):
     env = probe.env
     if isinstance(env, Environment) and type(env) is not Environment:
         return
-    found, mend = f"{repr_of(env):.80}, of the type {type(env).__name__}", "write class MyEnv(jaxenvs.Environment)"
+    found, fix = f"{repr_of(env):.80}, of the type {type(env).__name__}", "write class MyEnv(jaxenvs.Environment)"
     if isinstance(env, type) and issubclass(env, Environment) and env is not Environment:
         found = f"{env.__name__}() fails: {_error_of(env)}"
-        mend = (
-            "give every constant a default that is a number or a tuple of numbers, within its limits; what decides "
-            "shapes or branches in Python is declared jaxenvs.static(...)"
+        fix = (
+            "give every constant a default that is a number or a tuple of numbers, within its limits; declare "
+            "what decides shapes or Python branches with jaxenvs.static(...)"
         )
     elif isinstance(env, str):
-        mend = f"pass the environment in place of its id: check_env(jaxenvs.make({env!r}))"
+        fix = f"pass the environment instead of its id: check_env(jaxenvs.make({env!r}))"
     elif isinstance(env, VectorEnv):
-        mend = "pass the single environment: check_env(envs.env)"
+        fix = "pass the single environment: check_env(envs.env)"
     elif isinstance(env, gymnasium.Env):
-        mend = "a Gymnasium class keeps its state in self: write it anew as a jaxenvs.Environment, with pure methods"
-    yield found, "an instance of a subclass of jaxenvs.Environment", mend
+        fix = "a Gymnasium class keeps its state in self: rewrite it as a jaxenvs.Environment, with pure methods"
+    yield found, "an instance of a subclass of jaxenvs.Environment", fix
 
 
 def _error_of(cls):
@@ -65,13 +65,13 @@ def constants(probe):
         if violation:
             yield f"{field.name} {violation[0]}", *violation[1:]
     if type(probe.env).__eq__ is not Environment.__eq__:
-        found = "the class has another __eq__ than its base, from @dataclass or its own"
-        expected = "the comparison of jaxenvs.Environment, which knows constants that are arrays"
-        yield found, expected, "leave out @dataclass and __eq__: a subclass is a frozen dataclass as it is"
+        found = "the class overrides __eq__, itself or through @dataclass"
+        expected = "the __eq__ of jaxenvs.Environment, which also compares constants that are arrays"
+        yield found, expected, "remove @dataclass and __eq__: a subclass already is a frozen dataclass"
     if hasattr(type(probe.env), "__post_init__"):
         yield (
             "the class defines __post_init__, which is never called",
-            "constants as fields, and what follows from them as properties",
+            "constants as fields, and derived quantities as properties",
             "make each derived quantity a property that computes it from the constants",
         )
 
@@ -80,13 +80,21 @@ def _constant(field, value):
     number = isinstance(value, np.ndarray | np.generic | jax.Array | bool | int | float)
     expected = "a number or an array of numbers, so that it can be traced and batched"
     if not number or np.asarray(value).dtype.kind not in "biufV":
-        mend = "make it a number, or declare it jaxenvs.static(...) if it decides shapes or branches in Python"
-        return f"is {value!r:.60}, of the type {type(value).__name__}", expected, mend
+        fix = "make it a number, or declare it with jaxenvs.static(...) if it decides shapes or Python branches"
+        return f"is {value!r:.60}, of the type {type(value).__name__}", expected, fix
     if not field.init:
-        return "is declared with init=False, so it is no leaf of the pytree", expected, "declare it with constant(...)"
+        return (
+            "is declared with init=False, so it is not a leaf of the pytree",
+            expected,
+            "declare it with constant(...)",
+        )
     if field.default is not dataclasses.MISSING and np.ndim(value) != np.ndim(field.default):
         shapes = np.shape(value), np.shape(field.default)
-        return f"has the shape {shapes[0]}", f"the shape {shapes[1]} of its default", "check one member of a batch only"
+        return (
+            f"has the shape {shapes[0]}",
+            f"the shape {shapes[1]} of its default",
+            "check a single member of the batch",
+        )
     return None
 
 
@@ -99,31 +107,31 @@ def _static_field(value):
     if same:
         return None
     found = f"is static and holds {value!r:.60}, of the type {type(value).__name__}"
-    mend = "use a tuple in place of an array or a list, or declare it as a constant, which may be an array"
-    return found, "a static value that can be hashed and compared with ==, as jax.jit does at every call", mend
+    fix = "use a tuple instead of an array or a list, or declare it as a constant, which may be an array"
+    return found, "a static value that can be hashed and compared with ==, as jax.jit does at every call", fix
 
 
-@rule("time-limit", "max_episode_steps is None or a whole number of at least 1", ["environment"])
+@rule("time-limit", "max_episode_steps is None or an integer of at least 1", ["environment"])
 def time_limit(probe):
     limit = type(probe.env).max_episode_steps
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        expected = "None, or a whole number of at least 1, as a class attribute"
-        yield f"max_episode_steps is {limit!r}", expected, "write max_episode_steps = 500, or leave it out for no limit"
+        expected = "None, or an integer of at least 1, as a class attribute"
+        yield f"max_episode_steps is {limit!r}", expected, "write max_episode_steps = 500, or remove it for no limit"
 
 
-@rule("methods", "reset and step are defined, whole or split, and take the contract's arguments", ["environment"])
+@rule("methods", "reset and step are defined, directly or split, and take the contract's arguments", ["environment"])
 def methods(probe):
-    for whole, drawn, decided in (("reset", "draw_start", "start"), ("step", "draw", "transition")):
+    for method, drawn, decided in (("reset", "draw_start", "start"), ("step", "draw", "transition")):
         split = [name for name in (drawn, decided) if probe.defines(name)]
-        if len(split) == 1 or not (split or probe.defines(whole)):
-            found = f"of {whole}, {drawn} and {decided}, the class defines {' and '.join(split) or 'none'}"
-            mend = f"define {whole}(self, {_listed(whole)}), or the other two as the contract splits it"
-            yield found, f"{whole}, or both {drawn} and {decided}", mend
+        if len(split) == 1 or not (split or probe.defines(method)):
+            found = f"of {method}, {drawn} and {decided}, the class defines {' and '.join(split) or 'none'}"
+            fix = f"define {method}(self, {_listed(method)}), or both of the split methods"
+            yield found, f"{method}, or both {drawn} and {decided}", fix
     for name in _ARGUMENTS:
         if probe.defines(name) and not _takes(type(probe.env), name):
-            method = inspect.unwrap(getattr(type(probe.env), name))
+            written = inspect.unwrap(getattr(type(probe.env), name))
             expected = f"{name}(self, {_listed(name)})"
-            yield f"{name}{_signature(method)}", expected, f"write def {expected}, in this order, and self first"
+            yield f"{name}{_signature(written)}", expected, f"write def {expected}, in this order, with self first"
 
 
 def _listed(name):
@@ -154,14 +162,14 @@ def spaces_(probe):
             continue
         space = getattr(probe.env, name)
         if isinstance(space, type):
-            yield f"{name} is the class {space.__name__} itself", kinds, f"make one: {space.__name__}(...)"
+            yield f"{name} is the class {space.__name__} itself", kinds, f"make an instance: {space.__name__}(...)"
         elif callable(space) and not isinstance(space, gymnasium.Space):
             yield f"{name} is a method", kinds, "write @property above it"
         elif not isinstance(space, gymnasium.Space):
-            yield f"{name} is {space!r:.60}, of the type {type(space).__name__}", kinds, "return such a space from it"
+            yield f"{name} is {space!r:.60}, of the type {type(space).__name__}", kinds, "return such a space"
         elif not _fixed(space):
-            mend = "pad to a fixed size, and say in the observation how much of it counts"
-            yield f"{name} is {space!r:.60}, whose elements have no fixed shape", kinds, mend
+            fix = "pad to a fixed size, and put the number of valid elements into the observation"
+            yield f"{name} is {space!r:.60}, whose elements have no fixed shape", kinds, fix
         elif name == "action_space":
             yield from _while_tracing(probe)
 
@@ -181,11 +189,15 @@ def _while_tracing(probe):
     try:
         jax.eval_shape(lambda env: hash(id(env.action_space)) * 0, probe.env)
     except Exception as error:
-        mend = (
-            "step reads action_space while tracing, where constants have no values: write its numbers out in the "
-            "class, or declare the constant they come from static(...)"
+        fix = (
+            "step reads action_space while tracing, where constants have no values: write its numbers in the "
+            "class, or declare the constant that they depend on with static(...)"
         )
-        yield explain(error, probe.files)[0], "an action_space that depends on no constant but static ones", mend
+        yield (
+            explain(error, probe.author_files)[0],
+            "an action_space that depends on no constants except static ones",
+            fix,
+        )
 
 
 @rule("reset-runs", "reset(key) runs under jax.jit without an error", ["constants", "methods"])
@@ -202,8 +214,8 @@ def reset_returns(probe):
     elif not isinstance(result, tuple) or hasattr(result, "_fields") or len(result) != 2:
         yield f"reset returns {outline(result)}", expected, "return state, obs"
     elif isinstance(result[1], dict) and not result[1]:
-        mend = "return the state first and the observation second; there is no info dict"
-        yield "reset returns a pair with an empty dict, as Gymnasium's (obs, info)", expected, mend
+        fix = "return the state first and the observation second; there is no info dict"
+        yield "reset returns a pair with an empty dict, as Gymnasium's (obs, info)", expected, fix
     elif hasattr(result[1], "_fields") and not hasattr(result[0], "_fields"):
         found = f"reset returns the pair ({outline(result[0])}, {outline(result[1])})"
         if not isinstance(probe.env.observation_space, gymnasium.spaces.Tuple):
@@ -229,8 +241,8 @@ def step_returns(probe):
         yield f"step returns a pair whose second element is {outline(result[1])}", expected, _RETURN_STEP
     elif isinstance(result, tuple) and len(result) in (4, 5):
         found = f"step returns {outline(result)}, as Gymnasium's or Gym's (obs, reward, terminated, ..., info)"
-        mend = f"{_RETURN_STEP}; truncation and info belong to the layers above"
-        yield found, expected, mend
+        fix = f"{_RETURN_STEP}; VectorEnv adds truncation, and there is no info dict"
+        yield found, expected, fix
     else:
         yield f"step returns {outline(result)}", expected, _RETURN_STEP
 

@@ -1,4 +1,4 @@
-"""The rules about chance: everything random comes from the key, once, and nothing else changes a result."""
+"""The rules about randomness: everything random comes from the key, once, and nothing else changes a result."""
 
 import jax
 
@@ -13,63 +13,68 @@ _KEY_SETS = 16
 _SOUND = ("state-types", "observation-types", "reward", "terminated")
 
 
-@rule("no-leaks", "nothing that is traced outlives its call", ["state-types"])
+@rule("no-leaks", "no traced value remains after the call", ["state-types"])
 def no_leaks(probe):
     for name, args in probe.example_args.items():
         if leaks(getattr(type(probe.env), name), args):
             holders = tracer_holders(type(probe.env))
             found = f"{name} leaves a traced value behind" + (f", in {', '.join(holders)}" if holders else "")
-            mend = "keep nothing in globals, attributes, lists or caches: what has to last goes into the returned state"
-            yield found, "a pure method, whose results are all that is left of a call", mend
+            fix = (
+                "keep nothing in globals, attributes, lists or caches: anything that must persist belongs in the "
+                "returned state"
+            )
+            yield found, "a pure method: nothing remains of a call except its results", fix
 
 
-@rule("no-host-calls", "reset and step run on the device alone", ["state-types"])
+@rule("no-host-calls", "reset and step run entirely on the device", ["state-types"])
 def no_host_calls(probe):
     for name, jaxpr in probe.jaxprs.items():
         for equation in equations(jaxpr):
             primitive = equation.primitive.name
             if "callback" in primitive or "debug_print" in primitive:
-                found = f"{name} calls Python at every step ({primitive}){where(equation, probe.files)}"
-                mend = "write the computation in jax.numpy, and take debugging prints out"
-                yield found, "computation in JAX alone, which a device runs thousands wide", mend
+                found = f"{name} calls Python at every step ({primitive}){where(equation, probe.author_files)}"
+                fix = "write the computation in jax.numpy, and remove debugging prints"
+                yield found, "computation in JAX only, which a device can run in large batches", fix
 
 
 @rule("keys-from-argument", "everything random comes from the key that the method is given", ["state-types"])
 def keys_from_argument(probe):
     expected = "random numbers from the key that is the method's argument"
-    mend = "use the method's key; what shall be the same for ever is no chance: compute it from a constant"
+    fix = "use the method's key; if it must never change it isn't random: derive it from a constant"
     for name, jaxpr in probe.jaxprs.items():
         for equation in equations(jaxpr):
             if equation.primitive.name == "random_seed" and has_literals_only(equation):
-                yield f"{name} makes a key, the same at every call{where(equation, probe.files)}", expected, mend
+                yield f"{name} makes a key, the same at every call{where(equation, probe.author_files)}", expected, fix
         for array in closed_over(jaxpr):
             if is_key(array):
                 found = f"{name} uses a key that was made outside of it, {kind(array)}, the same at every call"
-                yield found, expected, mend
+                yield found, expected, fix
 
 
-@rule("deterministic", "the same key, state and action give the same result, and the arguments stay as they are",
+@rule("deterministic", "the same key, state and action give the same result, and the arguments do not change",
       [*_SOUND, "draws"])  # fmt: skip
 def deterministic(probe):
-    expected = "results that the arguments alone decide, to the last bit"
-    mend = "take chance from the key with jax.random, never from np.random, random, time or a global that changes"
-    for taken in probe.walk[:3]:
-        again = probe.step(probe.env, taken.key, taken.state, taken.action)
-        for name, one, other in differences(labelled("step", taken.result), labelled("step", again), "step's ")[:1]:
-            yield f"{name} is {one}, then {other}, from the same arguments", expected, mend
+    expected = "results that depend only on the arguments, bit for bit"
+    fix = "draw from the key with jax.random, never from np.random, random, time or a global that changes"
+    for transition in probe.walk[:3]:
+        again = probe.step(probe.env, transition.key, transition.state, transition.action)
+        for name, one, other in differences(labelled("step", transition.result), labelled("step", again), "step's ")[
+            :1
+        ]:
+            yield f"{name} is {one}, then {other}, from the same arguments", expected, fix
             return
-    told = set()
+    reported = set()
     for run in probe.eager_runs:
         again = probe.run_eagerly(run.method, run.args)
-        if run.method in told:
+        if run.method in reported:
             continue
         for name, one, other in differences(run.result, again.result, f"{run.method}'s ")[:1]:
-            told.add(run.method)
-            yield f"{name} is {one}, then {other}, from the same arguments without jax.jit", expected, mend
+            reported.add(run.method)
+            yield f"{name} is {one}, then {other}, from the same arguments without jax.jit", expected, fix
         if not _untouched(run.args[1:], run.given[1:]):
-            told.add(run.method)
+            reported.add(run.method)
             pure = "build the new state with state._replace(...) or {**state, 'name': value}"
-            yield f"{run.method} changes the state it is given", "a method that leaves its arguments alone", pure
+            yield f"{run.method} changes the state it is given", "a method that does not change its arguments", pure
 
 
 def _untouched(before, after):
@@ -79,24 +84,24 @@ def _untouched(before, after):
 
 @rule("keys-used-once", "every key is split once or drawn from once", ["deterministic"])
 def keys_used_once(probe):
-    told = set()
+    reported = set()
     for run in probe.eager_runs:
         for first, second in reused(run.uses):
             found = f"{run.method} uses one key twice: {_uses(first, second)}"
-            if found not in told:
-                told.add(found)
-                mend = "split it first, one key for each use: a_key, b_key = jax.random.split(key)"
-                yield found, "independent random numbers, each key used for one thing", mend
+            if found not in reported:
+                reported.add(found)
+                fix = "split it first, one key for each use: a_key, b_key = jax.random.split(key)"
+                yield found, "independent random numbers, each key used once", fix
 
 
 def _uses(first, second):
     if (first.what, first.place) == (second.what, second.place):
         return f"{first.what} twice" + (f", at {first.place}" if first.place else "")
-    told = [f"{use.what} at {use.place}" if use.place else use.what for use in (first, second)]
-    return f"{told[0]}, and {told[1]}"
+    used = [f"{use.what} at {use.place}" if use.place else use.what for use in (first, second)]
+    return f"{used[0]}, and {used[1]}"
 
 
-@rule("keys-matter", "what is drawn from the key shows in the results", ["keys-used-once", "keys-from-argument"])
+@rule("keys-matter", "what is drawn from the key changes the results", ["keys-used-once", "keys-from-argument"])
 def keys_matter(probe):
     drawing = {run.method for run in probe.eager_runs if any(use.what == "drawn from" for use in run.uses)}
     if not drawing & {"reset", "step"}:
@@ -105,9 +110,9 @@ def keys_matter(probe):
         size = len(probe.batch.singles)
         others = (probe.run_batch(method, probe.keys(f"other {i}", size)) for i in range(_KEY_SETS))
         if not any(differences(probe.batch_results[method], other, method) for other in others):
-            found = f"{method} draws random numbers, and gives the same for {_KEY_SETS * size} keys"
-            mend = "use what is drawn (an integer cast cuts uniforms in [0, 1) to 0), or do not draw it"
-            yield found, "results that differ from key to key", mend
+            found = f"{method} draws random numbers, but returns the same for {_KEY_SETS * size} keys"
+            fix = "use what is drawn (a cast to integers turns uniforms in [0, 1) into 0), or do not draw it"
+            yield found, "results that differ from key to key", fix
 
 
 RULES = (

@@ -1,4 +1,4 @@
-"""The rules about the split: `draw` and `draw_start` draw, `transition` and `start` decide."""
+"""The rules about the split: `draw` and `draw_start` draw, `transition` and `start` are deterministic."""
 
 import jax
 import numpy as np
@@ -13,24 +13,28 @@ _SPLITS = (("reset", "draw_start", "start"), ("step", "draw", "transition"))
 
 @rule("split", "step is transition after draw, and reset is start after draw_start", _SOUND)
 def split(probe):
-    pairs = [(whole, drawn, decided) for whole, drawn, decided in _SPLITS if probe.defines(decided)]
+    pairs = [(method, drawn, decided) for method, drawn, decided in _SPLITS if probe.defines(decided)]
     if not pairs:
-        raise NotApplicable("the class defines reset and step whole")
+        raise NotApplicable("the class defines reset and step directly")
     env = probe.env
-    for whole, drawn, decided in pairs:
-        if not probe.defines(whole):
+    for method, drawn, decided in pairs:
+        if not probe.defines(method):
             # The base class's own method, which is `decided` after `drawn`.
             continue
-        args = probe.example_args[whole][1:]
+        args = probe.example_args[method][1:]
         draws = getattr(env, drawn)(args[0])
-        split_result, result = getattr(env, decided)(*args[1:], draws), getattr(env, whole)(*args)
-        apart = differences(labelled(whole, split_result), labelled(whole, result), f"{whole}'s ")
+        split_result, result = getattr(env, decided)(*args[1:], draws), getattr(env, method)(*args)
+        apart = differences(labelled(method, split_result), labelled(method, result), f"{method}'s ")
         for name, one, other in apart[:1]:
-            found = f"the class defines {whole} too, and {name} is {other}, against {one} from {decided} after {drawn}"
-            yield found, f"{whole} to be {decided} after {drawn}", f"leave {whole} out: the base class has it"
+            found = f"the class also defines {method}, and {name} is {other}, but {one} from {decided} after {drawn}"
+            yield found, f"{method} to be {decided} after {drawn}", f"remove {method}: the base class defines it"
 
 
-@rule("draws", "draws are standard variates: `shape` in front, independent, and free of the constants", ["split"])
+@rule(
+    "draws",
+    "draws are standard variates: with `shape` in front, independent, and not dependent on constants",
+    ["split"],
+)
 def draws(probe):
     drawn = [name for name in ("draw_start", "draw") if probe.defines(name)]
     for name in drawn:
@@ -46,42 +50,42 @@ def _shapes(probe, name):
     single = jax.eval_shape(lambda env, key: method(env, key), probe.env, probe.key(name))
     for shape in ((3,), (2, 3)):
         batch = jax.eval_shape(lambda env, key: method(env, key, shape), probe.env, probe.key(name))  # noqa: B023
-        mend = "give `shape` to jax.random: jax.random.uniform(key, shape), or (4, *shape) for four"
+        fix = "pass `shape` to jax.random: jax.random.uniform(key, shape), or (4, *shape) for four"
         if jax.tree.structure(batch) != jax.tree.structure(single):
-            yield f"{name}(key, {shape}) has another structure than {name}(key)", expected, mend
+            yield f"{name}(key, {shape}) has a different structure from {name}(key)", expected, fix
             return
         for (path, one), many in zip(named_leaves(single, "draws"), jax.tree.leaves(batch), strict=True):
             if is_key(one):
                 yield f"{name} returns {path} as {kind(one)}", expected, "draw the numbers themselves from the key"
             elif many.shape != (*shape, *one.shape) or many.dtype != one.dtype:
                 ideal = f"{one.dtype}{list((*shape, *one.shape))}"
-                yield f"{path} is {kind(many)} from {name}(key, {shape}), {kind(one)} from {name}(key)", ideal, mend
+                yield f"{path} is {kind(many)} from {name}(key, {shape}), {kind(one)} from {name}(key)", ideal, fix
 
 
 def _rows(drawn, name):
-    """One batch of draws against as many single ones."""
+    """One batch of draws compared with as many single draws."""
     batch, single = drawn
     expected = f"{name}(key, (n,)) to draw n independent rows, as {name}(key) does with n keys"
     for (path, many), ones in zip(named_leaves(batch, "draws"), jax.tree.leaves(single), strict=True):
         rows = len(many)
         distinct, usual = (len(np.unique(leaf.reshape(rows, -1), axis=0)) for leaf in (many, ones))
         if 2 * distinct < usual:
-            mend = "draw them all from one key with the whole shape: jax.random.uniform(key, shape)"
+            fix = "draw them all from one key with the full shape: jax.random.uniform(key, shape)"
             found = f"{path} has {distinct} different rows of {rows} in one batch, {usual} in single draws"
-            yield found, expected, mend
+            yield found, expected, fix
             continue
         if 2 * usual < distinct:
-            mend = "draw it from the key with jax.random, whatever `shape` is; np.random draws once, while JAX traces"
+            fix = "draw it from the key with jax.random for every `shape`; np.random draws only once, while JAX traces"
             found = f"{path} has {usual} different rows of {rows} in single draws, {distinct} in one batch"
-            yield found, expected, mend
+            yield found, expected, fix
             continue
         means, variances = zip(*((leaf.mean(dtype=np.float64), leaf.var(dtype=np.float64)) for leaf in (many, ones)))
         if abs(means[0] - means[1]) > 6 * np.sqrt(sum(variances) / many.size) + 1e-6:
-            mend = (
-                "draw from the same distribution whatever `shape` is, and only with jax.random: np.random and random "
-                "draw once, while JAX traces"
+            fix = (
+                "draw from the same distribution for every `shape`, and only with jax.random: np.random and random "
+                "draw only once, while JAX traces"
             )
-            yield f"{path} has the mean {means[0]:.3g} in one batch, {means[1]:.3g} in single draws", expected, mend
+            yield f"{path} has the mean {means[0]:.3g} in one batch, {means[1]:.3g} in single draws", expected, fix
 
 
 def _constants_in_draws(probe, name):
@@ -89,8 +93,8 @@ def _constants_in_draws(probe, name):
     for constant, env in probe.variants:
         other = getattr(env, name)(probe.key(f"{name} batch"), (NUM_DRAWS,))
         if differences(probe.draws[name][0], other, "draws"):
-            mend = f"use self.{constant} in {'start' if name == 'draw_start' else 'transition'}"
-            yield f"{name} depends on the constant {constant}", expected, mend
+            fix = f"use self.{constant} in {'start' if name == 'draw_start' else 'transition'}"
+            yield f"{name} depends on the constant {constant}", expected, fix
 
 
 RULES = (split, draws)

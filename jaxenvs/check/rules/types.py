@@ -1,4 +1,4 @@
-"""The rules about types: of the state, the observation, the reward and the end."""
+"""The rules about types: of the state, the observation, the reward and `terminated`."""
 
 import gymnasium
 import jax
@@ -12,23 +12,23 @@ from jaxenvs.check.trees import is_key, kind, named_leaves, outline, type_change
 _KEY_NAMES = ("key", "rng", "prng", "random_key", "rng_key", "prng_key", "seed")
 
 
-@rule("state-arrays", "the state is a pytree of arrays, and holds no key", ["reset-returns"])
+@rule("state-arrays", "the state is a pytree of arrays without keys", ["reset-returns"])
 def state_arrays(probe):
-    expected, mend = (
-        "arrays of numbers; chance comes from the key that each call is given",
-        ("leave the key out of the state: reset and step get a fresh one at every call"),
+    expected, fix = (
+        "arrays of numbers; randomness comes from the key that is passed to each call",
+        ("remove the key from the state: reset and step get a new one at every call"),
     )
     for name, leaf in named_leaves(probe.state, "state"):
         raw_key = leaf.dtype == np.uint32 and leaf.shape[-1:] == (2,) and _last_word(name) in _KEY_NAMES
         if is_key(leaf) or raw_key:
-            yield f"{name} is a key, {kind(leaf)}", expected, mend
+            yield f"{name} is a key, {kind(leaf)}", expected, fix
 
 
 def _last_word(name):
     return name.replace("'", "").replace("]", "").replace("[", ".").split(".")[-1].lower()
 
 
-@rule("state-types", "reset and step return states of one structure, shape, dtype and weak type",
+@rule("state-types", "reset and step return states of the same structure, shape, dtype and weak type",
       ["step-returns", "state-arrays"])  # fmt: skip
 def state_types(probe):
     changes = type_changes(probe.state, probe.step_result[0], "state")
@@ -37,7 +37,7 @@ def state_types(probe):
     for name, before, after in changes:
         found = f"{name} is {before} after reset, {after} after step"
         strong = (after if before.startswith("weakly typed") else before).removeprefix("weakly typed ")
-        yield found, f"the same after both: {strong}", _mend(before, after)
+        yield found, f"the same after both: {strong}", _fix(before, after)
 
 
 def _changes_with_array_constants(probe):
@@ -51,12 +51,12 @@ def _changes_with_array_constants(probe):
     return type_changes(state, after, where)
 
 
-def _mend(before, after):
+def _fix(before, after):
     strong = {text.removeprefix("weakly typed ") for text in (before, after)}
     if len(strong) == 1:
         dtype = strong.pop().split("[")[0]
         return (
-            f"a Python number is weakly typed: make it an array of a stated dtype, jnp.{dtype}(x) or "
+            f"a Python number is weakly typed: make it an array with an explicit dtype, jnp.{dtype}(x) or "
             f"jnp.zeros((), jnp.{dtype}), in both methods"
         )
     if before.startswith("weakly typed") and "[" in after:
@@ -65,7 +65,7 @@ def _mend(before, after):
         dtype = before.removeprefix("weakly typed ").split("[")[0]
         return f"convert in step: x.astype(jnp.{dtype}), or start with the dtype that step returns"
     return (
-        "return the next state first, built with the same structure and the same shapes in both; a NamedTuple and "
+        "return the next state first, with the same structure and shapes in both methods; a NamedTuple and "
         "state._replace(...) keep them"
     )
 
@@ -76,17 +76,17 @@ def observation_types(probe):
     space, reset_obs, step_obs = probe.env.observation_space, probe.reset_result[1], probe.step_result[1].obs
     misfits = [*_misfits(space, reset_obs, "reset: obs"), *_misfits(space, step_obs, "step: obs")]
     for name, found, expected in misfits:
-        mend = "make the observation so, with jnp.asarray(..., dtype) and jnp.stack, or declare the space as it is"
-        mend = "end the method that makes the observation with return" if found == "None" else mend
-        yield f"{name} is {found}", f"{expected}, as observation_space declares", mend
+        fix = "make the observation fit, with jnp.asarray(..., dtype) and jnp.stack, or change the space"
+        fix = "end the method that makes the observation with return" if found == "None" else fix
+        yield f"{name} is {found}", f"{expected}, as observation_space declares", fix
     if not misfits:
         for name, before, after in type_changes(reset_obs, step_obs, "obs"):
-            mend = _mend(before, after)
-            yield f"{name} is {before} from reset, {after} from step", "the same from both", mend
+            fix = _fix(before, after)
+            yield f"{name} is {before} from reset, {after} from step", "the same from both", fix
 
 
 def _misfits(space, obs, name):
-    """(name, found, expected) for each part of an observation that its space does not declare so."""
+    """(name, found, expected) for each part of an observation that differs from its space."""
     if isinstance(space, gymnasium.spaces.Dict):
         if not isinstance(obs, dict) or obs.keys() != space.spaces.keys():
             return [(name, outline(obs), f"a dict with the keys {sorted(space.spaces)}")]
@@ -106,29 +106,29 @@ def _misfits(space, obs, name):
 def reward(probe):
     found = outline(probe.step_result[1].reward).removeprefix("weakly typed ")
     if found != "float32[]":
-        mend = "make it one: jnp.float32(x), x.astype(jnp.float32), jnp.where(condition, 1.0, 0.0), jnp.sum(array)"
-        yield f"Step.reward is {found}", "float32[]", mend
+        fix = "use jnp.float32(x), x.astype(jnp.float32), jnp.where(condition, 1.0, 0.0) or jnp.sum(array)"
+        yield f"Step.reward is {found}", "float32[]", fix
 
 
 @rule("terminated", "terminated is a bool scalar", ["step-returns"])
 def terminated(probe):
     found = outline(probe.step_result[1].terminated).removeprefix("weakly typed ")
     if found != "bool[]":
-        mend = "give a comparison or jnp.bool_(False); join flags with & and |, and an array with jnp.any"
-        yield f"Step.terminated is {found}", "bool[]", mend
+        fix = "return a comparison or jnp.bool_(False); combine flags with & and |, and an array with jnp.any"
+        yield f"Step.terminated is {found}", "bool[]", fix
 
 
-@rule("one-trace", "100 steps, and changed constants, need no second trace",
+@rule("one-trace", "100 steps and changed constants do not cause a second trace",
       ["state-types", "observation-types", "reward", "terminated"])  # fmt: skip
 def one_trace(probe):
     calls = f"{len(probe.walk)} steps and {len(probe.loop_results)} environments with changed constants"
-    mend = (
+    fix = (
         "give the state the same types and structure at every step; a registered class in it must compare equal, and "
-        "what changes belongs in its leaves, never in static parts"
+        "values that change belong in its leaves, never in static parts"
     )
     for name, count in probe.traces.items():
         if count > 1:
-            yield f"{name} was traced {count} times in {calls}", "one trace", mend
+            yield f"{name} was traced {count} times in {calls}", "one trace", fix
 
 
 RULES = (state_arrays, state_types, observation_types, reward, terminated, one_trace)

@@ -335,7 +335,7 @@ def test_a_plan_that_is_no_text_is_refused(copy, function):
         ({"constants": {"dt": -1.0}}, "dt must be above 0.0 and at most 1.0, got -1.0"),
         ({"constants": {"mass": 1.0}}, "SimpleRocket has no constant 'mass'"),
         ({"config": {"num_envs": 0}}, "num_envs must be at least 1, got 0"),
-        ({"config": {"num_envs": "many"}}, "num_envs must be a whole number"),
+        ({"config": {"num_envs": "many"}}, "num_envs must be an integer"),
         ({"config": {"speed": 3}}, "speed"),
         ({"config": {"hidden": [16]}}, "this run needs"),
         ({"total_steps": "many"}, "total_steps"),

@@ -1,4 +1,4 @@
-"""`wander`: a small batch that acts at random for a thousand steps, with what came up on the way."""
+"""`random_walk`: a small batch that takes a thousand random steps, and the extremes that it reached."""
 
 from typing import Any, NamedTuple
 
@@ -12,17 +12,17 @@ from jaxenvs.vector import VectorEnv
 
 NUM_ENVS = 8
 NUM_STEPS = 1000
-#: Steps for which the second half of the batch holds one action, which leads farther than noise does.
-_HELD = 25
+#: Steps for which the second half of the batch repeats one action, which leads farther than noise does.
+_REPEATS = 25
 
 
-class Seen(NamedTuple):
-    """What came up; every array has the batch axis in front."""
+class Extremes(NamedTuple):
+    """The extremes of a random walk; every array has a leading batch axis."""
 
-    #: The least and the greatest value of each element of the observation, first observations included.
+    #: The least and the greatest value of each element of the observation, including the first observations.
     low: Any
     high: Any
-    #: i32, by name of each float array of state, observation and reward: the step in which it was first not finite,
+    #: i32, by name of each float array of state, observation and reward: the first step in which it was not finite,
     #: 0 for the reset, NUM_STEPS + 1 for never.
     first_bad: dict[str, jax.Array]
     #: i32, by name of each 8 or 16 bit integer of the state: the least and the greatest change within an episode.
@@ -30,60 +30,62 @@ class Seen(NamedTuple):
     greatest_change: dict[str, jax.Array]
 
 
-def wander(probe, *, disturbed=False):
-    """NUM_STEPS steps of NUM_ENVS environments under random actions, each starting anew where it ends.
+def random_walk(probe, *, disturbed=False):
+    """NUM_STEPS steps of NUM_ENVS environments under random actions, each reset where it ends.
 
     Args:
         probe: a `Probe`.
-        disturbed: whether the first member starts and acts like the second, which changes nothing else.
+        disturbed: whether the first member starts and acts like the second; the others stay the same.
     Returns:
-        (VectorState at the end, Seen).
+        (VectorState at the end, Extremes).
     """
     envs = VectorEnv(probe.env, NUM_ENVS, type(probe.env).max_episode_steps)
     state, obs = envs.reset(probe.key("wander start"))
     fresh = spaces.sample(probe.env.action_space, probe.key("wander actions"), (NUM_STEPS, NUM_ENVS))
-    actions = jax.tree.map(_held, fresh)
+    actions = jax.tree.map(_half_repeated, fresh)
     if disturbed:
         state, obs = jax.tree.map(lambda leaf: leaf.at[0].set(leaf[1]), (state, obs))
         actions = jax.tree.map(lambda leaf: leaf.at[:, 0].set(leaf[:, 1]), actions)
     # JAX's own hash of keys compiles faster than `jaxenvs.random.fusable`, and a thousand steps need no speed.
-    return _wander(envs, state, obs, watched(probe.keys("wander", NUM_STEPS)), actions)
+    return _walk(envs, state, obs, watched(probe.keys("wander", NUM_STEPS)), actions)
 
 
-def _held(actions):
+def _half_repeated(actions):
     half = NUM_ENVS // 2
-    held = jnp.repeat(actions[::_HELD, half:], _HELD, axis=0)
-    return jnp.concatenate([actions[:, :half], held], axis=1)
+    repeated = jnp.repeat(actions[::_REPEATS, half:], _REPEATS, axis=0)
+    return jnp.concatenate([actions[:, :half], repeated], axis=1)
 
 
 @jax.jit
-def _wander(envs, state, obs, keys, actions):
+def _walk(envs, state, obs, keys, actions):
     never = jax.tree.map(lambda _: jnp.full(NUM_ENVS, NUM_STEPS + 1, jnp.int32), _floats(state.env_state, obs, None))
     still = {name: jnp.zeros(leaf.shape, jnp.int32) for name, leaf in _short_integers(state.env_state).items()}
-    seen = Seen(obs, obs, _note(never, _floats(state.env_state, obs, None), 0), still, still)
+    extremes = Extremes(obs, obs, _note(never, _floats(state.env_state, obs, None), 0), still, still)
 
-    def advance(carry, taken):
-        before, seen = carry
-        index, key, action = taken
+    def advance(carry, inputs):
+        before, extremes = carry
+        index, key, action = inputs
         state, step = envs.step(key, before, action)
-        low = jax.tree.map(lambda low, *new: jnp.minimum(low, jnp.minimum(*new)), seen.low, step.obs, step.final_obs)
-        high = jax.tree.map(
-            lambda high, *new: jnp.maximum(high, jnp.maximum(*new)), seen.high, step.obs, step.final_obs
+        low = jax.tree.map(
+            lambda low, *new: jnp.minimum(low, jnp.minimum(*new)), extremes.low, step.obs, step.final_obs
         )
-        bad = _note(seen.first_bad, _floats(state.env_state, step.final_obs, step.reward), index)
+        high = jax.tree.map(
+            lambda high, *new: jnp.maximum(high, jnp.maximum(*new)), extremes.high, step.obs, step.final_obs
+        )
+        bad = _note(extremes.first_bad, _floats(state.env_state, step.final_obs, step.reward), index)
         change = _changes(before.env_state, state.env_state, step.terminated | step.truncated)
         least, greatest = (
             jax.tree.map(pick, so_far, change)
-            for pick, so_far in ((jnp.minimum, seen.least_change), (jnp.maximum, seen.greatest_change))
+            for pick, so_far in ((jnp.minimum, extremes.least_change), (jnp.maximum, extremes.greatest_change))
         )
-        return (state, Seen(low, high, bad, least, greatest)), None
+        return (state, Extremes(low, high, bad, least, greatest)), None
 
     steps = jnp.arange(1, NUM_STEPS + 1, dtype=jnp.int32)
-    return jax.lax.scan(advance, (state, seen), (steps, keys, actions))[0]
+    return jax.lax.scan(advance, (state, extremes), (steps, keys, actions))[0]
 
 
 def _floats(state, obs, reward):
-    """The float arrays by name; at the start, where there is no reward, zeros stand for it."""
+    """The float arrays by name; at the start, where there is no reward, zeros replace it."""
     reward = jnp.zeros(NUM_ENVS, jnp.float32) if reward is None else reward
     leaves = named_leaves(state, "state") + named_leaves(obs, "obs") + [("reward", reward)]
     return {name: leaf for name, leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)}
@@ -106,7 +108,7 @@ def _short_integers(state):
 
 
 def _changes(before, after, done):
-    """The change of each short integer; none where an episode ended."""
+    """The change of each short integer; zero where an episode ended."""
 
     def change(old, new):
         moved = new.astype(jnp.int32) - old.astype(jnp.int32)
