@@ -48,7 +48,7 @@ class VectorStep(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class VectorEnv:
-    """A batch of environments that start anew where an episode ends. `make_vec` makes one.
+    """A batch of environments; a new episode starts where one ended. `make_vec` makes one.
 
     Constants of `env` may have a leading axis of `num_envs`: then each member has its own.
 
@@ -84,17 +84,17 @@ class VectorEnv:
         """Starts `num_envs` episodes.
 
         Args:
-            key: one JAX key for the whole batch.
+            key: one JAX key for the entire batch.
         Returns:
             (VectorState, obs).
         """
         return _reset(self, key)
 
     def step(self, key, state, action):
-        """Steps the whole batch, and starts a new episode where one ended.
+        """Steps the batch, and starts a new episode where one ended.
 
         Args:
-            key: one JAX key for the whole batch.
+            key: one JAX key for the entire batch.
             state: a `VectorState`.
             action: num_envs elements of the action space, the batch axis in front.
         Returns:
@@ -173,7 +173,7 @@ class Advance(NamedTuple):
 
 
 def advance(envs, key, state, action):
-    """Steps the whole batch without autoreset, and starts an episode in each environment: `Advance`."""
+    """Steps the batch without autoreset, and starts an episode in each environment: `Advance`."""
     step_key, start_key = jax.random.split(fusable(key))
     env_state, step = transition_all(envs, step_key, state.env_state, action)
     moved = VectorState(env_state, state.episode_return + step.reward, state.episode_length + 1)
@@ -197,12 +197,12 @@ def same_step(advanced):
 
 
 def where_done(done, fresh, running):
-    """Per member of the batch, `fresh` where its episode ended and `running` elsewhere, over whole pytrees."""
+    """Per member of the batch, `fresh` where its episode ended and `running` elsewhere, over pytrees."""
     return jax.tree.map(lambda a, b: jnp.where(done.reshape(done.shape + (1,) * (b.ndim - 1)), a, b), fresh, running)
 
 
 def truncated_all(envs, episode_length):
-    """bool[num_envs]: which episodes of so many steps have reached the time limit."""
+    """bool[num_envs]: which episodes of this length have reached the time limit."""
     if envs.max_episode_steps is None:
         return jnp.zeros(envs.num_envs, bool)
     return episode_length >= envs.max_episode_steps

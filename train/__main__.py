@@ -13,8 +13,8 @@ from jaxenvs.show import field_texts
 
 from .presets import ALGORITHMS, preset
 
-# The least that these options may be.
-_LEAST = {"total_steps": 1, "episodes": 1, "film_steps": 0, "devices": 1}
+# The smallest allowed values of these options.
+_MINIMA = {"total_steps": 1, "episodes": 1, "film_steps": 0, "devices": 1}
 
 
 def main(arguments=None, program="python -m train"):
@@ -31,7 +31,7 @@ def main(arguments=None, program="python -m train"):
 
     allocate_as_needed()
     try:
-        for name, least in _LEAST.items():
+        for name, least in _MINIMA.items():
             value = getattr(options, name, None)
             if value is not None and value < least:
                 raise RunError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
@@ -52,7 +52,7 @@ def _train(options):
     folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
-    ended = _told(run.begin, plan, folder, quiet=options.quiet, devices=devices)
+    ended = _user_errors(run.begin, plan, folder, quiet=options.quiet, devices=devices)
     return _finish(options, folder, ended)
 
 
@@ -62,7 +62,7 @@ def _resume(options):
 
     plan = read_plan(options.run)
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
-    return _finish(options, options.run, _told(run.resume, options.run, quiet=options.quiet, devices=devices))
+    return _finish(options, options.run, _user_errors(run.resume, options.run, quiet=options.quiet, devices=devices))
 
 
 def _counted(devices):
@@ -75,9 +75,9 @@ def _devices(options, algorithm, config):
 
     from .runs.compiling import request_cpu_devices, wake
 
-    _told(algorithm.check, config)
+    _user_errors(algorithm.check, config)
     wanted = options.devices or algorithm.useful_devices(config, num_cores())
-    _told(algorithm.check, config, wanted)
+    _user_errors(algorithm.check, config, wanted)
     there = request_cpu_devices(wanted)
     wake()
     return options.devices or there
@@ -88,7 +88,7 @@ def _evaluate(options):
 
     plan, state = run.read(options.run)
     constants = dict(options.set)
-    _, figures = _told(
+    _, figures = _user_errors(
         run.evaluate_run, plan, state, episodes=options.episodes, seed=options.seed,
         stochastic=options.stochastic, constants=constants,
     )  # fmt: skip
@@ -103,7 +103,7 @@ def _finish(options, folder, ended):
 
     plan, state = run.read(folder)
     if int(state.updates) == 0:
-        print(f"stopped before the first figures; go on with: python -m jaxenvs resume {folder}", file=sys.stderr)
+        print(f"stopped before the first figures; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
         return 130
     curve = report.write_curve(plan, folder)
     if curve:
@@ -126,7 +126,7 @@ def _finish(options, folder, ended):
     (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
     print(_json({"run": str(folder), "env": plan.env, **figures}))
     if not ended:
-        print(f"stopped early; go on with: python -m jaxenvs resume {folder}", file=sys.stderr)
+        print(f"stopped early; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
     return 0 if ended else 130
 
 
@@ -141,7 +141,7 @@ def _plan(options):
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(algorithm.Config)}
     config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}
     total = chosen.total_steps if options.total_steps is None else options.total_steps
-    env = _told(absolute, options.env) if is_entry(options.env) else options.env
+    env = _user_errors(absolute, options.env) if is_entry(options.env) else options.env
     settings = algorithm.Config(**config)
     devices = _devices(options, algorithm, settings)
     plan = Plan(
@@ -150,9 +150,9 @@ def _plan(options):
         curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
         until=options.until, keys=options.keys,
     )  # fmt: skip
-    envs = _told(plan.training_envs)
+    envs = _user_errors(plan.training_envs)
     if is_entry(env):
-        _told(try_a_step, envs, options.env)
+        _user_errors(try_a_step, envs, options.env)
     return plan, devices
 
 
@@ -167,7 +167,7 @@ def _json(figures):
     return json.dumps(plain(figures))
 
 
-def _told(function, *args, **kwargs):
+def _user_errors(function, *args, **kwargs):
     """Calls a function whose ValueErrors and TypeErrors are about what the person asked for."""
     from .runs.plan import RunError
 
@@ -210,7 +210,7 @@ def _add_algorithm(commands, program, name, algorithm):
 
 
 def _add_resume(commands, program):
-    text = "go on with a run from its last checkpoint"
+    text = "resume a run from its last checkpoint"
     examples = f"{program} resume runs/HeartPole-v0-ppo-1", f"{program} resume runs/mine --devices 1 --film-steps 0"
     resume = commands.add_parser("resume", help=text, epilog=_epilog(*examples), formatter_class=_Formatter)
     resume.set_defaults(command=_resume)
@@ -227,9 +227,9 @@ def _add_evaluate(commands, program):
     evaluate = commands.add_parser("evaluate", help=text, epilog=_epilog(*examples), formatter_class=_Formatter)
     evaluate.set_defaults(command=_evaluate)
     evaluate.add_argument("run", type=Path, help="the run's folder")
-    evaluate.add_argument("--episodes", type=_whole, default=1000, help="whole episodes, played side by side")
+    evaluate.add_argument("--episodes", type=_integer, default=1000, help="full episodes, played in parallel")
     evaluate.add_argument("--seed", type=int, default=0, help="of the episodes")
-    evaluate.add_argument("--stochastic", action="store_true", help="sample actions in place of the likeliest")
+    evaluate.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
     _add_set(evaluate)
 
 
@@ -243,12 +243,10 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, _Raw):
 
 def _add_training_options(command, algorithm):
     command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
-    command.add_argument(
-        "--total-steps", type=_whole, help="environment steps of the whole run (default: the preset's)"
-    )
+    command.add_argument("--total-steps", type=_integer, help="environment steps of the run (default: the preset's)")
     command.add_argument(
         "--until", type=_finite, metavar="RETURN",
-        help="end the run as soon as the evaluation of its curve, the mean of 1024 whole episodes, is at least this",
+        help="end the run when the evaluation of its curve, the mean return of 1024 full episodes, reaches this",
     )  # fmt: skip
     command.add_argument("--seed", type=int, default=0, help="of everything random")
     command.add_argument(
@@ -267,10 +265,12 @@ def _add_training_options(command, algorithm):
 
 
 def _add_report_options(command):
-    command.add_argument("--episodes", type=_whole, help="episodes of the last evaluation (default: the preset's)")
-    command.add_argument("--film-steps", type=_whole, default=240, help="length of the film, steps; 0 makes none")
+    command.add_argument("--episodes", type=_integer, help="episodes of the last evaluation (default: the preset's)")
+    command.add_argument("--film-steps", type=_integer, default=240, help="length of the film, steps; 0 makes none")
     command.add_argument(
-        "--devices", type=_whole, help="how many share the training (default: as many processor cores as are worth it)"
+        "--devices",
+        type=_integer,
+        help="how many share the training (default: as many processor cores as are worth it)",
     )
     command.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -286,20 +286,20 @@ def _type_of(default):
     if isinstance(default, bool):
         return _truth
     if isinstance(default, tuple):
-        return lambda text: tuple(_whole(part) for part in text.split(","))
+        return lambda text: tuple(_integer(part) for part in text.split(","))
     if isinstance(default, str):
         return str
-    return _whole if isinstance(default, int) else float
+    return _integer if isinstance(default, int) else float
 
 
-def _whole(text):
+def _integer(text):
     """1_000_000, 1000000 and 1e6 alike."""
     try:
         value = int(text) if re.fullmatch(r"[+-]?[\d_]+", text) else float(text)
         if value != int(value):
             raise ValueError
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be an integer, got {text!r}") from None
     return int(value)
 
 

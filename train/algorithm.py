@@ -36,7 +36,7 @@ class Algorithm(Protocol):
     Config: Any
 
     def check(self, config, devices=1) -> None:
-        """Refuses values that are out of range, or counts that do not fit together or on so many devices.
+        """Refuses values that are out of range, and counts that do not fit together or on this number of devices.
 
         Raises:
             ValueError: naming the hyperparameter, its value and what is allowed.

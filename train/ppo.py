@@ -36,7 +36,7 @@ from .floor.schedules import linear
 from .floor.sharding import batch_sharding, per_device, replicate, replicated, shard
 
 # Samples of a minibatch, for each device: with fewer, two devices were no faster than one.
-_LEAST_SAMPLES = 512
+_MIN_SAMPLES = 512
 
 
 @jax.tree_util.register_dataclass
@@ -161,7 +161,7 @@ def useful_devices(config, available):
 
     def useful(count):
         even = not (config.num_envs % count or samples // config.segment % count)
-        return even and samples // count >= _LEAST_SAMPLES
+        return even and samples // count >= _MIN_SAMPLES
 
     return max(n for n in range(1, max(1, available) + 1) if n == 1 or useful(n))
 
@@ -264,7 +264,7 @@ def value(config, envs, params, x):
 
 
 def learning_rate(config, updates):
-    """The step size after so many updates."""
+    """The step size after this number of updates."""
     return linear(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
 
 

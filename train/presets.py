@@ -11,7 +11,7 @@ ALGORITHMS = {"ppo": ppo}
 class Preset:
     """How an algorithm is run on an environment."""
 
-    #: Environment steps of a whole run.
+    #: Environment steps of a run.
     total_steps: int = 1_000_000
     #: Hyperparameters that differ from the algorithm's defaults.
     config: dict = dataclasses.field(default_factory=dict)
@@ -45,7 +45,7 @@ PRESETS = {
         curve_as_trained=True,
         episodes=16384,
     ),
-    # Deaths are noise to a learner; the penalty holds their price in place of them: one attack in seven kills, and
+    # Deaths are noise to a learner; the penalty stands for them: one attack in seven kills, and
     # takes half of the 440 that a fortnight is worth.
     ("ppo", "HeartPole-v1"): Preset(
         total_steps=20_000_000,

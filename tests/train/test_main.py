@@ -76,16 +76,16 @@ def command(environment):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, command):
+def finished(tmp_path_factory, command):
     """(folder, finished process) of a tiny run from the shell, pictures and all."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
+    folder = tmp_path_factory.mktemp("finished") / "run"
     options = ["--total-steps", "2_048", "--film-steps", "10", "--episodes", "16", "--set", "retreat_cost=5"]
     return folder, command(*ROCKET, *options, "--out", folder)
 
 
 @pytest.fixture
-def folder(whole):
-    return whole[0]
+def folder(finished):
+    return finished[0]
 
 
 @pytest.fixture
@@ -188,21 +188,21 @@ WRONG = [
     pytest.param(["--num-steps", "12"], "num_steps must be a multiple of segment=8, got 12", id="num_steps"),
     pytest.param(["--total-steps", "0"], "--total-steps must be at least 1, got 0", id="no steps"),
     pytest.param(["--total-steps", "-5"], "--total-steps must be at least 1, got -5", id="negative steps"),
-    pytest.param(["--total-steps", "many"], "must be a whole number, got 'many'", id="steps in words"),
-    pytest.param(["--total-steps", "1.5"], "must be a whole number, got '1.5'", id="half a step"),
-    pytest.param(["--total-steps", "inf"], "must be a whole number, got 'inf'", id="endless steps"),
-    pytest.param(["--total-steps", "nan"], "must be a whole number, got 'nan'", id="no number of steps"),
-    pytest.param(["--total-steps", "1__0"], "must be a whole number, got '1__0'", id="misplaced underscore"),
+    pytest.param(["--total-steps", "many"], "must be an integer, got 'many'", id="steps in words"),
+    pytest.param(["--total-steps", "1.5"], "must be an integer, got '1.5'", id="half a step"),
+    pytest.param(["--total-steps", "inf"], "must be an integer, got 'inf'", id="endless steps"),
+    pytest.param(["--total-steps", "nan"], "must be an integer, got 'nan'", id="no number of steps"),
+    pytest.param(["--total-steps", "1__0"], "must be an integer, got '1__0'", id="misplaced underscore"),
     pytest.param(["--until", "nan"], "must be a finite number, got 'nan'", id="no return"),
     pytest.param(["--until", "soon"], "must be a finite number, got 'soon'", id="return in words"),
     pytest.param(["--devices", "0"], "--devices must be at least 1, got 0", id="no devices"),
     pytest.param(["--devices", "3"], "devices must divide num_envs=8 and the 8 segments", id="devices"),
-    pytest.param(["--devices", "two"], "must be a whole number, got 'two'", id="devices in words"),
+    pytest.param(["--devices", "two"], "must be an integer, got 'two'", id="devices in words"),
     pytest.param(["--episodes", "0"], "--episodes must be at least 1, got 0", id="no episodes"),
     pytest.param(["--film-steps", "-1"], "--film-steps must be at least 0, got -1", id="negative film"),
     pytest.param(["--learning-rate", "fast"], "invalid float value: 'fast'", id="rate in words"),
     pytest.param(["--stagger", "maybe"], "must be true or false, got 'maybe'", id="neither true nor false"),
-    pytest.param(["--hidden", "8,wide"], "must be a whole number, got 'wide'", id="hidden in words"),
+    pytest.param(["--hidden", "8,wide"], "must be an integer, got 'wide'", id="hidden in words"),
     pytest.param(["--hidden", "8,0"], "hidden must be widths of at least 1, got (8, 0)", id="hidden of no width"),
     pytest.param(["--speed", "3"], "unrecognized arguments: --speed", id="unknown option"),
     pytest.param(["--env", "tests/Endless-v0"], "tests/Endless-v0 has no time limit", id="no time limit"),
@@ -298,37 +298,37 @@ def test_from_the_shell_a_refusal_is_one_line_and_an_exit_status(command, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_ends_well(whole):
-    assert whole[1].returncode == 0, whole[1].stderr
+def test_a_run_ends_well(finished):
+    assert finished[1].returncode == 0, finished[1].stderr
 
 
-def test_a_run_leaves_all_its_files(whole):
-    names = {path.name for path in whole[0].iterdir() if not path.name.startswith("events.out.tfevents.")}
+def test_a_run_leaves_all_its_files(finished):
+    names = {path.name for path in finished[0].iterdir() if not path.name.startswith("events.out.tfevents.")}
     assert names == {
         "config.json", "metrics.jsonl", "state.npz", "curve.png", "film.gif", "film.mp4", "evaluation.json"
     }  # fmt: skip
-    assert len(list(whole[0].glob("events.out.tfevents.*"))) == 1
+    assert len(list(finished[0].glob("events.out.tfevents.*"))) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "head"), [("curve.png", b"\x89PNG"), ("film.gif", b"GIF89a"), ("film.mp4", b"\0\0\0\x20ftyp")]
 )
-def test_pictures_are_what_their_names_say(whole, name, head):
-    content = (whole[0] / name).read_bytes()
+def test_pictures_are_what_their_names_say(finished, name, head):
+    content = (finished[0] / name).read_bytes()
     assert content.startswith(head) and len(content) > 1000
 
 
-def test_a_run_prints_its_evaluation_and_keeps_it(whole):
-    (line,) = whole[1].stdout.splitlines()
-    printed, kept = strict(line), strict((whole[0] / "evaluation.json").read_text())
+def test_a_run_prints_its_evaluation_and_keeps_it(finished):
+    (line,) = finished[1].stdout.splitlines()
+    printed, kept = strict(line), strict((finished[0] / "evaluation.json").read_text())
     assert kept.keys() >= FIGURES and printed.items() >= kept.items()
-    assert printed["episodes"] == 16 and printed["env"] == "SimpleRocket-v0" and printed["run"] == str(whole[0])
+    assert printed["episodes"] == 16 and printed["env"] == "SimpleRocket-v0" and printed["run"] == str(finished[0])
 
 
-def test_a_run_shows_its_progress_on_the_standard_error(whole):
-    shown = whole[1].stderr
+def test_a_run_shows_its_progress_on_the_standard_error(finished):
+    shown = finished[1].stderr
     assert re.search(r"0\.00M steps +\d+k steps/s +\d+ s left +.*evaluation -?\d+", shown)
-    assert f"curve: {whole[0] / 'curve.png'}" in shown and "Traceback" not in shown
+    assert f"curve: {finished[0] / 'curve.png'}" in shown and "Traceback" not in shown
 
 
 def test_a_run_keeps_what_it_was_asked(folder):
@@ -421,10 +421,10 @@ def test_evaluation_leaves_the_run_as_it_is(capsys, folder):
 
 
 def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("train.runs.run._go_on", lambda plan, folder, state, log, *_: bool(log.close()))
+    monkeypatch.setattr("train.runs.run._run_on", lambda plan, folder, state, log, *_: bool(log.close()))
     folder = tmp_path / "run"
     assert main([*ROCKET, "--total-steps", "1000", "--out", str(folder)]) == 130
-    assert f"go on with: python -m jaxenvs resume {folder}" in capsys.readouterr().err
+    assert f"resume with: python -m jaxenvs resume {folder}" in capsys.readouterr().err
     assert sorted(path.name.split(".")[0] for path in folder.iterdir()) == ["config", "events", "metrics", "state"]
 
 
@@ -442,7 +442,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environme
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "Traceback" not in err
-    assert f"go on with: python -m jaxenvs resume {folder}" in err
+    assert f"resume with: python -m jaxenvs resume {folder}" in err
     assert strict(out)["episodes"] == 3 and (folder / "curve.png").exists()
     done = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["steps"]
     assert 0 < done < 800_000

@@ -241,7 +241,7 @@ def test_parameters_all_move():
     assert not any(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(begun), jax.tree.leaves(moved)) if a.size)
 
 
-def test_every_update_draws_anew():
+def test_every_update_draws_again():
     state = init(TINY, ENVS, jax.random.key(0))
     first, second = (update(TINY, ENVS, state._replace(updates=jnp.int32(count)))[0].params for count in (0, 1))
     assert not np.allclose(kernel(first.actor), kernel(second.actor), atol=0.0)
@@ -265,7 +265,7 @@ def test_first_episodes_that_began_aged_are_left_out_of_the_figures():
         state, metrics = update(TINY, ENDLESS, state)
         assert metrics.return_sum == 4 * metrics.episodes == metrics.length_sum
         total += int(metrics.episodes)
-    # 16 steps hold 4 whole episodes of each environment that began at age 0, and 3 of every other
+    # 16 steps hold 4 full episodes of each environment that began at age 0, and 3 of every other
     assert total == 12 + sum(age == 0 for age in init(TINY, ENDLESS, jax.random.key(0)).env_state.episode_length)
 
 

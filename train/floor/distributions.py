@@ -25,7 +25,7 @@ class Categorical(NamedTuple):
     def log_prob(self, choice):
         """f32[...], of i32[...]."""
         log_probs = jax.nn.log_softmax(self.logits)
-        # A masked sum in place of a gather: its gradient needs no scatter.
+        # A masked sum instead of a gather: its gradient needs no scatter.
         return jnp.sum(jax.nn.one_hot(choice, log_probs.shape[-1]) * log_probs, axis=-1)
 
     def entropy(self):

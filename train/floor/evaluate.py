@@ -1,4 +1,4 @@
-"""Whole episodes of a fixed policy, each counted once, and what is said of them."""
+"""Full episodes of a fixed policy, each counted once, and their statistics."""
 
 import math
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from .sharding import shard
 
 
 class Episodes(NamedTuple):
-    """What became of each episode; arrays are [num_envs, ...]."""
+    """The results of each episode; arrays are [num_envs, ...]."""
 
     #: f32, sum of rewards.
     episode_return: jax.Array
@@ -32,7 +32,7 @@ _STEPS_A_LOOK = 16
 
 
 def evaluate(envs, act, key, mesh=None):
-    """Plays one whole episode in each environment of a batch.
+    """Plays one full episode in each environment of a batch.
 
     Every environment counts once, so short episodes weigh no more than long ones.
 

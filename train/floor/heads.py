@@ -11,7 +11,7 @@ from jaxenvs.spaces import bounds
 
 from .distributions import Categorical, Categoricals, Normal
 
-_MOST_CHOICES = 4096
+_MAX_CHOICES = 4096
 
 
 def num_features(space):
@@ -84,13 +84,13 @@ def num_outputs(space):
     Raises:
         TypeError: for a space that is neither made of choices nor a Box of bounded floats, or has too many choices.
     """
-    if 0 < sum(choices(space)) <= _MOST_CHOICES:
+    if 0 < sum(choices(space)) <= _MAX_CHOICES:
         return sum(choices(space))
     if isinstance(space, spaces.Box) and space.dtype.kind == "f" and space.is_bounded():
         return math.prod(space.shape)
     raise TypeError(
         f"the action space must be a bounded Box of floats, or choices (Discrete, MultiDiscrete, MultiBinary, a Box of "
-        f"integers) of at most {_MOST_CHOICES} possibilities together, got {space!r}"
+        f"integers) of at most {_MAX_CHOICES} possibilities together, got {space!r}"
     )
 
 
@@ -109,7 +109,7 @@ def to_action(space, sample):
     """A distribution's sample as an action.
 
     Choices are counted from the space's start, or lower bound. A normal's sample lives where the box is [-1, 1] on
-    each axis: it is clipped to that, and mapped onto the box; learning goes on from the unclipped sample.
+    each axis: it is clipped to that, and mapped onto the box; learning uses the unclipped sample.
     """
     if isinstance(space, spaces.Discrete):
         return sample + jnp.int32(space.start)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def discounted_sums(reward, done, start, *, gamma):
-    """Running discounted sums of past rewards, G_t = gamma * G_{t-1} + r_t, begun anew after each end.
+    """Running discounted sums of past rewards, G_t = gamma * G_{t-1} + r_t, restarted after each end.
 
     Args:
         reward: f32[T, N].

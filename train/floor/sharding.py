@@ -26,17 +26,17 @@ def batch_sharding(mesh, tree, axis=0):
 
 
 def replicated(mesh, tree):
-    """The sharding of every leaf that each device has as a whole, as a pytree."""
+    """The sharding of leaves of which each device has a full copy, as a pytree."""
     return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), tree)
 
 
 def shard(mesh, tree, axis=0):
-    """While tracing: the same values, each device with its part of the axis; as they are without a mesh."""
+    """While tracing: the same values, each device with its part of the axis; unchanged without a mesh."""
     return tree if mesh is None else jax.lax.with_sharding_constraint(tree, batch_sharding(mesh, tree, axis))
 
 
 def replicate(mesh, tree):
-    """While tracing: the same values, whole on each device; as they are without a mesh."""
+    """While tracing: the same values, a full copy on each device; unchanged without a mesh."""
     return tree if mesh is None else jax.lax.with_sharding_constraint(tree, replicated(mesh, tree))
 
 

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-#: The whole range is drawn unless it is so many times that of the second half of training.
+#: The full range is drawn unless it is this many times that of the second half of training.
 _SPREAD = 6.0
 
 

@@ -1,4 +1,4 @@
-"""Films of pictures: GIF and MP4 files from frames, each written whole or not at all."""
+"""Films of pictures: GIF and MP4 files from frames, each written completely or not at all."""
 
 import contextlib
 import math
@@ -30,7 +30,7 @@ def save_gif(frames, path, *, fps):
     """
     _check_fps(fps)
     image_module = _pillow()
-    with _whole(path) as temporary:
+    with _integer(path) as temporary:
         shape, packed = None, []
         for frame in _checked(frames):
             shape = frame.shape
@@ -67,7 +67,7 @@ def save_mp4(frames, path, *, fps):
     _check_fps(fps)
     executable = _imageio_ffmpeg().get_ffmpeg_exe()
     frames = _checked(frames)
-    with _whole(path) as temporary:
+    with _integer(path) as temporary:
         first = _even(next(frames))
         with _encoder(executable, temporary, first.shape, fps) as write:
             write(first.tobytes())
@@ -138,7 +138,7 @@ def _reduced(image_module, item, shape, palette):
 
 
 @contextlib.contextmanager
-def _whole(path):
+def _integer(path):
     """Yields a temporary name beside `path`; the file takes its place if the block ends well, else goes."""
     path = pathlib.Path(path)
     if not path.parent.is_dir():

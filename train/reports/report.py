@@ -14,7 +14,7 @@ from ..runs.log import read_rows
 from .curve import save_curve
 from .film import save_gif, save_mp4
 
-# A GIF shows at most so many frames a second; faster films leave frames out.
+# The highest frame rate of a GIF; faster films leave frames out.
 _GIF_FPS = 25
 # Seconds for which the last picture of an episode stands still, or as long as the episode was, if that is shorter.
 _HOLD = 0.8
@@ -26,9 +26,9 @@ def write_curve(plan, folder):
     if not any("return_mean" in row or "eval_mean" in row for row in rows):
         return None
     changed = plan.training if plan.curve_as_trained else {}
-    told = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
+    changes = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
     path = Path(folder) / "curve.png"
-    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{told}")
+    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{changes}")
     return path
 
 

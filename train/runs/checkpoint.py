@@ -1,4 +1,4 @@
-"""A pytree of arrays on disk: one `.npz` file, whole or not there, checked when it is read."""
+"""A pytree of arrays on disk: one `.npz` file, complete or not there, checked when it is read."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ class CheckpointError(ValueError):
 def save(path, tree):
     """Writes every array of a pytree, bit for bit; JAX keys included.
 
-    The file appears whole under its name or not at all: a crash leaves the older one.
+    The file appears completely under its name or not at all: a crash leaves the older one.
 
     Args:
         path: where to, ending in `.npz`.

@@ -11,10 +11,10 @@ import jax
 
 
 def request_cpu_devices(count):
-    """Has JAX make so many devices of a CPU's cores; it does so before it computes anything, and never later.
+    """Splits the CPU into `count` JAX devices, if JAX has not computed anything yet.
 
     Returns:
-        How many devices of the CPU there are of those; 1 where JAX computes on something else.
+        How many of them there are; 1 where JAX computes on something else.
     """
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):
@@ -69,7 +69,7 @@ def untuned():
 
 
 def wake():
-    """Starts a GPU's runtime in a thread while the caller goes on to trace; a CPU needs no start."""
+    """Starts a GPU's runtime in a thread while the caller traces; a CPU needs no start."""
     if jax.default_backend() != "cpu":
         threading.Thread(target=lambda: jax.block_until_ready(jax.device_put(0.0) + 1.0), daemon=True).start()
 

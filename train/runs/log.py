@@ -1,4 +1,4 @@
-"""What a run leaves behind while it goes on: JSON lines, TensorBoard events, and a progress bar."""
+"""What a run writes: JSON lines, TensorBoard events, and a progress bar."""
 
 import json
 import math
@@ -12,7 +12,7 @@ class Log:
 
     Args:
         folder: an existing folder; rows of an earlier part of the run are kept.
-        upto: with an int, only the rows of at most so many steps are kept: a resumed run writes the rest again.
+        upto: with an int, only the rows of up to this many steps are kept: a resumed run writes the rest again.
     """
 
     def __init__(self, folder, *, upto=None):

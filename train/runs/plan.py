@@ -19,7 +19,7 @@ KEYS = {"ordinary": as_key, "fast": fast}
 
 
 class RunError(Exception):
-    """A run that cannot be begun, read or gone on with; the message is one sentence for a person."""
+    """A run that cannot be started, read or resumed; the message is one sentence for a person."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Plan:
     config: Any
     total_steps: int
     seed: int
-    #: A mean return of the learning curve's evaluation, 1024 whole episodes, at which the run ends before its time.
+    #: A mean return of the learning curve's evaluation, 1024 full episodes, at which the run ends early.
     until: float | None = None
     #: The kind of random keys, one of `KEYS`.
     keys: str = "ordinary"
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def num_updates(self):
-        """Updates of the whole run: total_steps, rounded up to whole updates."""
+        """Updates of the run: total_steps, rounded up to full updates."""
         return -(-self.total_steps // self.steps_per_update)
 
     def training_envs(self):
@@ -115,7 +115,7 @@ def read_plan(folder):
         names = {field.name for field in dataclasses.fields(Plan)}
         plan = {**{k: v for k, v in stored.items() if k in names}, "config": algorithm.Config(**config)}
         if not (isinstance(plan["total_steps"], int) and isinstance(plan["seed"], int)):
-            raise TypeError("total_steps and seed must be whole numbers")
+            raise TypeError("total_steps and seed must be integers")
         if not isinstance(plan.get("until"), int | float | None):
             raise TypeError("until must be a number, or null")
         if plan.get("keys", "ordinary") not in KEYS:

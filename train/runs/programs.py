@@ -1,4 +1,4 @@
-"""The programs of a run: its beginning, a chunk of updates, and the evaluation for its curve."""
+"""The programs of a run: its initial state, a chunk of updates, and the evaluation for its curve."""
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +11,14 @@ from ..floor.sharding import replicated
 from ..presets import ALGORITHMS
 from .compiling import compiled, host, run_often, run_once, untuned
 
-# Runs of at least so many steps repay autotuning on a GPU, by its figures on an H200.
+# From this number of steps on, autotuning on a GPU pays for its time (measured on an H200).
 _TUNED_FROM = 300_000_000
 #: Episodes of an evaluation for the learning curve.
 CURVE_EPISODES = 1024
 
 
 class Programs:
-    """What a run computes on its devices, compiled side by side while the caller goes on.
+    """What a run computes on its devices, compiled in parallel while the caller continues.
 
     Args:
         plan: `Plan` of the run.

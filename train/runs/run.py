@@ -18,18 +18,18 @@ from .log import Log, Progress, read_rows
 from .plan import RunError, claim, read_plan, write_plan
 from .programs import Programs
 
-# Chunks of a run: the bar moves, the state is saved and the policy evaluated so many times.
+# Chunks of a run: after each, the bar moves, the state is saved and the policy is evaluated.
 _CHUNKS = 40
 
 
 def begin(plan, folder, *, quiet=False, devices=1):
-    """Starts a run in a new folder, and sees it to its end or to Ctrl-C.
+    """Starts a run in a new folder, and trains to its end or until Ctrl-C.
 
     Args:
         plan: `Plan`.
         folder: a folder that does not exist yet or is empty.
         quiet: show no progress.
-        devices: how many share the work; figures depend on it by rounding only.
+        devices: how many share the work; results depend on it only by rounding.
     Returns:
         True if the run came to its end, False if it was stopped.
     Raises:
@@ -50,11 +50,11 @@ def begin(plan, folder, *, quiet=False, devices=1):
         write_plan(plan, folder)
         # A run that is killed before its first chunk can then be resumed as well.
         checkpoint.save(folder / "state.npz", state)
-        return _go_on(plan, folder, state, Log(folder), quiet, programs, began)
+        return _run_on(plan, folder, state, Log(folder), quiet, programs, began)
 
 
 def resume(folder, *, quiet=False, devices=1):
-    """Goes on with a run from its last checkpoint, as if it had never been stopped.
+    """Resumes a run from its last checkpoint, as if it had never been stopped.
 
     Args, Returns: as for `begin`.
     Raises:
@@ -65,7 +65,7 @@ def resume(folder, *, quiet=False, devices=1):
     began = time.perf_counter()
     with contextlib.closing(Programs(plan, mesh)) as programs:
         log = Log(folder, upto=int(state.updates) * plan.steps_per_update)
-        return _go_on(plan, Path(folder), state, log, quiet, programs, began)
+        return _run_on(plan, Path(folder), state, log, quiet, programs, began)
 
 
 def read_figures(folder):
@@ -74,7 +74,7 @@ def read_figures(folder):
 
 
 def reached(plan, rows):
-    """Whether the last of the figures is the return that the run was to go on until."""
+    """Whether the last of the figures is the return at which the run ends early."""
     return plan.until is not None and bool(rows) and rows[-1].get("eval_mean", -math.inf) >= plan.until
 
 
@@ -94,8 +94,8 @@ def read(folder):
         like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
         return plan, checkpoint.load(Path(folder) / "state.npz", like)
     except LoadError as error:
-        mend = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
-        raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {mend}") from error
+        fix = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
+        raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {fix}") from error
     except (checkpoint.CheckpointError, ValueError, TypeError) as error:
         raise RunError(str(error)) from error
 
@@ -110,14 +110,14 @@ def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=Non
     algorithm = ALGORITHMS[plan.algorithm]
 
     @jax.jit
-    def whole(config, envs, state, key):
+    def play(config, envs, state, key):
         return evaluate(envs, algorithm.policy(config, envs, state, greedy=not stochastic), key)
 
-    results = whole(plan.config, envs, state, plan.key(seed))
+    results = play(plan.config, envs, state, plan.key(seed))
     return results, summary(results)
 
 
-def _go_on(plan, folder, state, log, quiet, programs, began):
+def _run_on(plan, folder, state, log, quiet, programs, began):
     chunk = max(1, round(plan.num_updates / _CHUNKS))
     progress = Progress(
         plan.num_updates * plan.steps_per_update, done=int(state.updates) * plan.steps_per_update, quiet=quiet

@@ -13,7 +13,7 @@ def try_a_step(envs, entry):
         envs: `VectorEnv`.
         entry: what the person calls the environment, such as "my_env.py:MyEnv".
     Raises:
-        ValueError: where that fails, with the line of the environment's code and the mend.
+        ValueError: where that fails, with the line of the environment's code and the fix.
     """
     key = jax.random.key(0)
     try:
@@ -21,5 +21,5 @@ def try_a_step(envs, entry):
         state, _ = jax.eval_shape(VectorEnv.reset, envs, key)
         jax.eval_shape(VectorEnv.step, envs, key, state, actions)
     except Exception as error:
-        found, mend = explain(error, author_files(type(envs.env)))
-        raise ValueError(f"{found}; {mend}. Everything else: python -m jaxenvs check {entry}") from error
+        found, fix = explain(error, author_files(type(envs.env)))
+        raise ValueError(f"{found}; {fix}. Everything else: python -m jaxenvs check {entry}") from error

@@ -21,7 +21,7 @@ def test_discounted_sums_carry_in_and_carry_on(transform):
 
 
 @EITHER
-def test_discounted_sums_begin_anew_after_an_end(transform):
+def test_discounted_sums_begin_again_after_an_end(transform):
     sums, carried = transform(discounted_sums)(
         column(1.0, 2.0, 3.0), column(False, True, False), jnp.array([4.0]), gamma=0.5
     )
@@ -33,13 +33,13 @@ def test_an_end_at_the_last_step_carries_nothing_on():
     assert sums[:, 0].tolist() == [3.0, 3.5] and carried.tolist() == [0.0]
 
 
-def test_discounted_sums_of_two_halves_are_those_of_the_whole():
+def test_discounted_sums_of_two_halves_are_those_of_the_integer():
     rng = np.random.default_rng(1)
     reward, done = rng.normal(size=(20, 3)).astype(np.float32), rng.random((20, 3)) < 0.2
-    whole, last = discounted_sums(reward, done, jnp.zeros(3), gamma=0.9)
+    finished, last = discounted_sums(reward, done, jnp.zeros(3), gamma=0.9)
     first, carried = discounted_sums(reward[:8], done[:8], jnp.zeros(3), gamma=0.9)
     second, carried = discounted_sums(reward[8:], done[8:], carried, gamma=0.9)
-    np.testing.assert_allclose(jnp.concatenate([first, second]), whole, rtol=1e-6)
+    np.testing.assert_allclose(jnp.concatenate([first, second]), finished, rtol=1e-6)
     np.testing.assert_allclose(carried, last, rtol=1e-6)
 
 

@@ -123,9 +123,9 @@ def test_flipped_bytes_in_the_middle_of_an_array_are_refused(tmp_path):
 def test_a_flipped_byte_anywhere_is_refused_or_harmless(tmp_path, mask):
     path, like = tmp_path / "state.npz", {"a": jnp.arange(3.0), "key": jax.random.key(1)}
     save(path, like)
-    whole, wrong = path.read_bytes(), []
-    for index in range(len(whole)):
-        path.write_bytes(whole[:index] + bytes([whole[index] ^ mask]) + whole[index + 1 :])
+    finished, wrong = path.read_bytes(), []
+    for index in range(len(finished)):
+        path.write_bytes(finished[:index] + bytes([finished[index] ^ mask]) + finished[index + 1 :])
         try:
             if jax.tree.map(bits, load(path, like)) != jax.tree.map(bits, like):
                 wrong.append(index)

@@ -48,10 +48,10 @@ def test_a_run_says_that_its_file_is_gone(command, begun, folder, capsys):
     (folder / "my_env.py").rename(folder / "moved.py")
     capsys.readouterr()
     assert main([command, str(begun)]) == 1
-    told = capsys.readouterr().err
-    assert "was trained on an environment that cannot be loaded" in told
-    assert "my_env.py: no such file; put it back, or write its new place" in told
-    assert len(told.splitlines()) == 1
+    said = capsys.readouterr().err
+    assert "was trained on an environment that cannot be loaded" in said
+    assert "my_env.py: no such file; put it back, or write its new place" in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,6 @@ def test_a_mistake_in_the_file_is_one_line(old, new, message, folder, capsys):
     (folder / "my_env.py").write_text(text.replace(old, new))
     capsys.readouterr()
     assert main(["ppo", "--env", name, *TINY]) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert message in told[-1]
+    said = capsys.readouterr().err.splitlines()
+    assert message in said[-1]
     assert not (folder / "runs").exists()

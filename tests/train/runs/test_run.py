@@ -30,7 +30,7 @@ def brief_rocket():
 
 
 def stopping(event, at):
-    """`checkpoint.save`, with something happening after (or for an error in place of) that of chunk number `at`."""
+    """`checkpoint.save`, with something happening after (or for an error instead of) that of chunk number `at`."""
     chunks = itertools.count()  # 0 is the save of the beginning
 
     def save(path, tree):
@@ -55,8 +55,8 @@ def begun(folder, event=(), at=0, plan=PLAN):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole") / "run"
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
     assert begun(folder)
     return folder
 
@@ -69,8 +69,8 @@ def stopped(tmp_path_factory):
 
 
 @pytest.fixture
-def copy(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "copy")
+def copy(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copy")
 
 
 def state_of(folder):
@@ -89,47 +89,47 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_run_leaves_its_plan_its_figures_its_events_and_its_state(whole):
-    assert {path.name.split(".")[0] for path in whole.iterdir()} == {"config", "metrics", "events", "state"}
+def test_a_run_leaves_its_plan_its_figures_its_events_and_its_state(finished):
+    assert {path.name.split(".")[0] for path in finished.iterdir()} == {"config", "metrics", "events", "state"}
 
 
-def test_steps_are_rounded_up_to_whole_updates():
+def test_steps_are_rounded_up_to_integer_updates():
     assert PLAN.num_updates == 8
     assert dataclasses.replace(PLAN, total_steps=8 * 128).num_updates == 8
     assert dataclasses.replace(PLAN, total_steps=8 * 128 + 1).num_updates == 9
 
 
-def test_a_run_makes_all_its_updates(whole):
-    assert run.read(whole)[1].updates == 8
-    assert [row["steps"] for row in figures(whole)] == [128, 256, 384, 512, 640, 768, 896, 1024]
+def test_a_run_makes_all_its_updates(finished):
+    assert run.read(finished)[1].updates == 8
+    assert [row["steps"] for row in figures(finished)] == [128, 256, 384, 512, 640, 768, 896, 1024]
 
 
-def test_the_step_size_ends_with_the_run(whole):
-    assert [row["learning_rate"] for row in figures(whole)] == pytest.approx([1e-3 * u / 8 for u in range(8, 0, -1)])
+def test_the_step_size_ends_with_the_run(finished):
+    assert [row["learning_rate"] for row in figures(finished)] == pytest.approx([1e-3 * u / 8 for u in range(8, 0, -1)])
 
 
-def test_figures_are_of_whole_episodes(whole):
-    rows = [row for row in figures(whole) if "episodes" in row]
+def test_figures_are_of_integer_episodes(finished):
+    rows = [row for row in figures(finished) if "episodes" in row]
     assert rows and all(row["length_mean"] == 20.0 for row in rows)
     assert all(abs(row["return_mean"]) < 200.0 for row in rows)
 
 
-def test_every_row_has_an_evaluation(whole):
-    assert all(row["eval_se"] > 0 and np.isfinite(row["eval_mean"]) for row in figures(whole))
+def test_every_row_has_an_evaluation(finished):
+    assert all(row["eval_se"] > 0 and np.isfinite(row["eval_mean"]) for row in figures(finished))
 
 
-def test_a_plan_is_read_as_it_was_written(whole):
-    assert read_plan(whole) == PLAN
+def test_a_plan_is_read_as_it_was_written(finished):
+    assert read_plan(finished) == PLAN
 
 
-def test_the_same_seed_gives_the_same_run(whole, tmp_path):
+def test_the_same_seed_gives_the_same_run(finished, tmp_path):
     begun(tmp_path / "again")
-    assert state_of(tmp_path / "again") == state_of(whole) and figures(tmp_path / "again") == figures(whole)
+    assert state_of(tmp_path / "again") == state_of(finished) and figures(tmp_path / "again") == figures(finished)
 
 
-def test_another_seed_gives_another_run(whole, tmp_path):
+def test_another_seed_gives_another_run(finished, tmp_path):
     begun(tmp_path / "other", plan=dataclasses.replace(PLAN, seed=4))
-    assert figures(tmp_path / "other")[-1]["policy_loss"] != figures(whole)[-1]["policy_loss"]
+    assert figures(tmp_path / "other")[-1]["policy_loss"] != figures(finished)[-1]["policy_loss"]
 
 
 def test_training_uses_its_own_constants_and_evaluation_does_not():
@@ -137,28 +137,28 @@ def test_training_uses_its_own_constants_and_evaluation_does_not():
     assert PLAN.evaluation_envs(2).env == jaxenvs.make("SimpleRocket-v0", retreat_cost=5.0)
 
 
-def test_a_run_with_fast_keys_stops_and_goes_on_with_them(whole, tmp_path):
+def test_a_run_with_fast_keys_stops_and_goes_on_with_them(finished, tmp_path):
     plan = dataclasses.replace(PLAN, keys="fast")
     begun(tmp_path / "whole", plan=plan)
     assert not begun(tmp_path / "stopped", [signal.SIGINT], at=3, plan=plan)
     run.resume(tmp_path / "stopped", quiet=True)
     read, state = run.read(tmp_path / "stopped")
     assert read.keys == "fast" and "fast" in str(state.key.dtype)
-    assert state_of(tmp_path / "stopped") == state_of(tmp_path / "whole") != state_of(whole)
+    assert state_of(tmp_path / "stopped") == state_of(tmp_path / "whole") != state_of(finished)
 
 
 def test_the_first_interrupt_ends_the_chunk_and_saves(stopped):
     assert run.read(stopped)[1].updates == 3 and len(figures(stopped)) == 3
 
 
-def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(whole, stopped, tmp_path):
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(finished, stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     assert run.resume(folder, quiet=True)
-    assert state_of(folder) == state_of(whole)
-    assert figures(folder) == figures(whole)
+    assert state_of(folder) == state_of(finished)
+    assert figures(folder) == figures(finished)
 
 
-def test_a_run_that_crashed_before_a_save_equals_an_uninterrupted_one_once_resumed(whole, tmp_path):
+def test_a_run_that_crashed_before_a_save_equals_an_uninterrupted_one_once_resumed(finished, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(ArithmeticError):
         begun(folder, ArithmeticError(), at=5)
@@ -166,16 +166,16 @@ def test_a_run_that_crashed_before_a_save_equals_an_uninterrupted_one_once_resum
     with open(folder / "metrics.jsonl", "a") as file:
         file.write('{"steps": 7')
     assert run.resume(folder, quiet=True)
-    assert state_of(folder) == state_of(whole) and figures(folder) == figures(whole)
+    assert state_of(folder) == state_of(finished) and figures(folder) == figures(finished)
 
 
-def test_a_run_that_crashed_before_its_first_save_can_be_resumed(whole, tmp_path):
+def test_a_run_that_crashed_before_its_first_save_can_be_resumed(finished, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(ArithmeticError):
         begun(folder, ArithmeticError(), at=1)
     assert run.read(folder)[1].updates == 0
     assert run.resume(folder, quiet=True)
-    assert state_of(folder) == state_of(whole)
+    assert state_of(folder) == state_of(finished)
 
 
 def test_a_termination_signal_stops_as_an_interrupt_does(tmp_path):
@@ -198,18 +198,18 @@ def contented(tmp_path_factory):
     return folder
 
 
-def test_a_run_ends_with_the_chunk_that_reaches_its_return(whole, contented):
-    assert run.read(contented)[1].updates == 1 and figures(contented) == figures(whole)[:1]
+def test_a_run_ends_with_the_chunk_that_reaches_its_return(finished, contented):
+    assert run.read(contented)[1].updates == 1 and figures(contented) == figures(finished)[:1]
 
 
-def test_a_run_that_does_not_reach_its_return_goes_on_to_its_end(whole, tmp_path):
-    best = max(row["eval_mean"] for row in figures(whole))
+def test_a_run_that_does_not_reach_its_return_goes_on_to_its_end(finished, tmp_path):
+    best = max(row["eval_mean"] for row in figures(finished))
     assert begun(tmp_path / "run", plan=dataclasses.replace(PLAN, until=best + 1.0))
-    assert figures(tmp_path / "run") == figures(whole) and not run.reached(read_plan(tmp_path / "run"), [])
+    assert figures(tmp_path / "run") == figures(finished) and not run.reached(read_plan(tmp_path / "run"), [])
 
 
-def test_a_run_stops_at_the_first_evaluation_that_is_enough(whole, tmp_path):
-    means = [row["eval_mean"] for row in figures(whole)]
+def test_a_run_stops_at_the_first_evaluation_that_is_enough(finished, tmp_path):
+    means = [row["eval_mean"] for row in figures(finished)]
     enough = sorted(means)[-2]
     begun(tmp_path / "run", plan=dataclasses.replace(PLAN, until=enough))
     assert len(figures(tmp_path / "run")) == 1 + min(i for i, mean in enumerate(means) if mean >= enough)
@@ -221,7 +221,7 @@ def test_resuming_a_run_that_reached_its_return_changes_nothing(contented, tmp_p
     assert state_of(folder) == state_of(contented) and figures(folder) == figures(contented)
 
 
-def test_a_run_that_was_stopped_before_its_return_ends_with_it_once_resumed(whole, stopped, tmp_path):
+def test_a_run_that_was_stopped_before_its_return_ends_with_it_once_resumed(finished, stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     write_plan(dataclasses.replace(PLAN, until=-1e6), folder)
     assert run.resume(folder, quiet=True) and len(figures(folder)) == 3
@@ -234,9 +234,9 @@ def test_a_plan_of_before_there_were_returns_to_reach_is_read(copy):
     assert read_plan(copy) == PLAN
 
 
-def test_resuming_a_finished_run_changes_nothing(whole, copy):
+def test_resuming_a_finished_run_changes_nothing(finished, copy):
     assert run.resume(copy, quiet=True)
-    assert state_of(copy) == state_of(whole) and figures(copy) == figures(whole)
+    assert state_of(copy) == state_of(finished) and figures(copy) == figures(finished)
 
 
 @pytest.mark.parametrize("name", ["config.json", "notes.txt", ".hidden"])
@@ -368,28 +368,28 @@ def test_a_damaged_state_is_refused_and_left_as_it_was(copy, function):
     assert contents(copy) == before
 
 
-def test_figures_that_are_no_text_do_not_keep_a_run_from_going_on(whole, copy):
+def test_figures_that_are_no_text_do_not_keep_a_run_from_going_on(finished, copy):
     with open(copy / "metrics.jsonl", "ab") as file:
         file.write(b"\xff\xfe\x00\x00")
     assert run.resume(copy, quiet=True)
-    assert figures(copy) == figures(whole)
+    assert figures(copy) == figures(finished)
 
 
-def test_an_evaluation_is_of_so_many_episodes(whole):
-    results, summary = run.evaluate_run(*run.read(whole), episodes=7, seed=0)
+def test_an_evaluation_is_of_so_many_episodes(finished):
+    results, summary = run.evaluate_run(*run.read(finished), episodes=7, seed=0)
     assert results.episode_return.shape == (7,) and summary["episodes"] == 7
 
 
-def test_an_evaluation_is_greedy_unless_asked_otherwise(whole):
-    plan, state = run.read(whole)
+def test_an_evaluation_is_greedy_unless_asked_otherwise(finished):
+    plan, state = run.read(finished)
     greedy, again, stochastic = (
         run.evaluate_run(plan, state, episodes=8, seed=0, stochastic=wild)[1]["mean"] for wild in (False, False, True)
     )
     assert greedy == again != stochastic
 
 
-def test_an_evaluation_uses_the_constants_of_the_plan_and_those_given(whole):
-    plan, state = run.read(whole)
+def test_an_evaluation_uses_the_constants_of_the_plan_and_those_given(finished):
+    plan, state = run.read(finished)
     costs = ({}, {"retreat_cost": 5.0}, {"retreat_cost": 10.0})
     own, same, other = (
         run.evaluate_run(plan, state, episodes=8, seed=0, constants=constants)[1]["mean"] for constants in costs
