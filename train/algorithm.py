@@ -88,7 +88,7 @@ class Algorithm(Protocol):
 
         Args:
             config, state: as for `update`.
-            envs: a `VectorEnv` of any size with the spaces of the training.
+            envs: an `Environment`, or a `VectorEnv` of any size, with the spaces of the training.
             greedy: the best known action; if False, one as in training.
         Returns:
             `act(key, obs) -> action`, for one observation or a batch.

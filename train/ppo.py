@@ -22,7 +22,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxenvs import make_vec, rollout, static
+from jaxenvs import VectorEnv, make_vec, rollout, static
 from jaxenvs.random import fusable
 
 from .floor import gradients, networks
@@ -243,6 +243,7 @@ def train(config, env, key, num_updates):
 
 def policy(config, envs, state, *, greedy=True):
     """The learned policy; see `algorithm.Algorithm.policy`."""
+    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
 
     def act(key, obs):
         x = _standardised(config, state.obs_moments, features(envs.single_observation_space, obs))

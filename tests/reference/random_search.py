@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxenvs import make_vec, rollout, static
+from jaxenvs import VectorEnv, make_vec, rollout, static
 from jaxenvs.random import fusable
 from train.floor.episodes import check_batch, episode_metrics
 from train.floor.heads import distribution_over, features, num_features, num_outputs, to_action
@@ -93,7 +93,7 @@ def train(config, env, key, num_updates):
 
 
 def policy(config, envs, state, *, greedy=True):
-    return _act(envs, state.weights)
+    return _act(envs if isinstance(envs, VectorEnv) else make_vec(envs, 1), state.weights)
 
 
 def _act(envs, weights) -> Any:

@@ -220,8 +220,9 @@ def test_a_policy_acts_for_one_observation_and_for_a_batch(name, leading):
     case = CASES[name]
     state, _ = program(name)(case.tiny, ENVS, jax.random.key(0), 3)
     for greedy in (True, False):
-        act = jax.jit(case.module.policy(case.tiny, ENVS, state, greedy=greedy))
-        assert act(jax.random.key(0), jnp.zeros((*leading, 2))).shape == leading
+        for envs in (ENVS, ENVS.env):
+            act = jax.jit(case.module.policy(case.tiny, envs, state, greedy=greedy))
+            assert act(jax.random.key(0), jnp.zeros((*leading, 2))).shape == leading
 
 
 @each
