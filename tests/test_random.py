@@ -226,7 +226,7 @@ def test_fast_draws_vmapped_over_keys_are_those_of_each_key():
 
 
 def test_fast_refuses_keys_of_other_kinds():
-    with pytest.raises(TypeError, match="threefry2x32, got one of the kind rbg"):
+    with pytest.raises(TypeError, match="threefry2x32 key, got a key of the kind rbg"):
         fast(jax.random.key(0, impl="rbg"))
     with pytest.raises(TypeError, match="must be a JAX key"):
         fast(0)
