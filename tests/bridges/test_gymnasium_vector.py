@@ -4,6 +4,8 @@
 # pyright: reportCallIssue=false, reportArgumentType=false, reportIndexIssue=false, reportOperatorIssue=false
 # pyright: reportOptionalSubscript=false
 
+from typing import NamedTuple
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -39,6 +41,30 @@ class Countdown(jaxenvs.Environment):
     def transition(self, state, action, draws):
         after = state.at[0].add(-1.0)
         return after, jaxenvs.Step(after, action.astype(jnp.float32) + after[1], after[0] <= 0)
+
+
+class ScaledState(NamedTuple):
+    x: jax.Array
+
+
+class Scaled(jaxenvs.Environment):
+    """Shows its state times a constant."""
+
+    max_episode_steps = 6
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    scale: float = 1.0
+
+    def reset(self, key):
+        state = ScaledState(jnp.zeros(2))
+        return state, self.observe(state)
+
+    def step(self, key, state, action):
+        after = ScaledState(state.x + 1.0)
+        return after, jaxenvs.Step(self.observe(after), jnp.float32(0.0), jnp.bool_(False))
+
+    def observe(self, state):
+        return self.scale * state.x
 
 
 class Scripted(GymnasiumEnv):
@@ -281,3 +307,9 @@ def test_gymnasiums_synchronous_vector_env_takes_the_single_bridge():
     assert obs.shape == (3, 6) and len(np.unique(obs[:, 0])) == 3
     infos = [envs.step(envs.action_space.sample())[4] for _ in range(4)]
     assert infos[-1]["episode"]["l"].tolist() == [4, 4, 4]
+
+
+def test_a_state_that_is_set_is_observed_with_each_members_own_constants():
+    envs = GymnasiumVectorEnv(Scaled(), 3, scale=np.array([1.0, 2.0, 3.0], np.float32))
+    obs, _ = envs.reset(seed=0, options={"state": {"x": np.ones((3, 2), np.float32)}})
+    assert obs.tolist() == [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]

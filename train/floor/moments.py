@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -17,6 +18,9 @@ def discounted_sums(reward, done, start, *, gamma):
     Returns:
         (f32[T, N], f32[N]): the sums, and those to carry on.
     """
+
+    chex.assert_equal_shape([reward, done])
+    chex.assert_equal_shape([reward[0], start])
 
     def forward(total, inputs):
         reward_t, done_t = inputs
@@ -52,6 +56,8 @@ def update_moments(moments, samples):
     Returns:
         `Moments`.
     """
+    chex.assert_shape(samples, (..., *moments.mean.shape))
+    chex.assert_type([samples, moments.mean], float)
     axes = tuple(range(samples.ndim - moments.mean.ndim))
     new = jnp.float32(samples.size // max(moments.mean.size, 1))
     mean = samples.mean(axes)

@@ -1,5 +1,6 @@
 """Returns and advantages over time-major arrays, exact at terminations and at truncations."""
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -18,6 +19,7 @@ def gae(reward, value, next_value, terminated, truncated, *, gamma, lambda_):
         f32[T, N].
     Raises:
         ValueError: at trace time, if the shapes differ.
+        AssertionError: at trace time, for another kind of number.
 
     >>> import jax.numpy as jnp
     >>> on, off = jnp.array([[True]]), jnp.array([[False]])
@@ -27,9 +29,8 @@ def gae(reward, value, next_value, terminated, truncated, *, gamma, lambda_):
     >>> float(gae(one, one, two, on, off, gamma=0.5, lambda_=1.0)[0, 0])    # terminated: it does not
     0.0
     """
-    shapes = {x.shape for x in (reward, value, next_value, terminated, truncated)}
-    if len(shapes) != 1:
-        raise ValueError(f"gae needs arrays of one shape [T, N], got {sorted(shapes)}")
+    chex.assert_equal_shape([reward, value, next_value, terminated, truncated], exception_type=ValueError)
+    chex.assert_type([reward, value, next_value, terminated, truncated], [float, float, float, bool, bool])
     delta = reward + gamma * jnp.where(terminated, 0.0, next_value) - value
     decay = jnp.where(terminated | truncated, 0.0, gamma * lambda_)
 

@@ -80,7 +80,7 @@ def test_gae_takes_its_rates_as_a_batch():
 
 @EITHER
 def test_gae_refuses_arrays_of_different_shapes_and_names_them(transform):
-    with pytest.raises(ValueError, match=r"one shape \[T, N\], got \[\(3, 1\), \(3, 2\)\]"):
+    with pytest.raises(ValueError, match=r"different shapes.*\(3, 1\)"):
         transform(gae)(
             jnp.ones((3, 2)), jnp.ones((3, 1)), jnp.ones((3, 2)), jnp.zeros((3, 2), bool), jnp.zeros((3, 2), bool),
             gamma=0.9, lambda_=0.9,
