@@ -14,6 +14,7 @@ from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.five_choices import FiveChoices
 from jaxenvs.envs.heartpole import HeartPole
 from jaxenvs.envs.heartpole_v1 import HeartPoleV1
+from jaxenvs.envs.lunar_lander import LunarLander, LunarLanderContinuous
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
@@ -179,6 +180,8 @@ register("CartPole-v1", CartPole)
 register("FiveChoices-v0", FiveChoices)
 register("HeartPole-v0", HeartPole)
 register("HeartPole-v1", HeartPoleV1)
+register("LunarLander-v3", LunarLander)
+register("LunarLanderContinuous-v3", LunarLanderContinuous)
 register("MountainCar-v0", MountainCar)
 register("MountainCarContinuous-v0", MountainCarContinuous)
 register("Pendulum-v1", Pendulum)
