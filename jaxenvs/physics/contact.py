@@ -7,6 +7,7 @@ the shape's own frame, in which its corners are constants. A batch has its axis 
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jaxenvs.physics.plane import dot, minus, times
@@ -111,16 +112,8 @@ def box_contacts(ground, half_width, half_height):
     on_box = by_box > 0.98 * by_edge + 0.001
     on_edge = _face_on_edge(ground, half_width, half_height)
     on_face = _edge_on_face(ground, half_width, half_height, by_side > by_end)
-    return tuple(_chosen(on_box, face, other, apart) for face, other in zip(on_face, on_edge, strict=True))
-
-
-def _chosen(on_box, face, other, apart):
-    separation = jnp.where(on_box, face.separation, other.separation)
-    point, normal = (
-        tuple(jnp.where(on_box, a, b) for a, b in zip(*pair, strict=True))
-        for pair in ((face.point, other.point), (face.normal, other.normal))
-    )
-    return Contact(jnp.where(apart, _FAR, separation), point, normal)
+    found = [chosen(on_box, face, other) for face, other in zip(on_face, on_edge, strict=True)]
+    return tuple(point._replace(separation=jnp.where(apart, _FAR, point.separation)) for point in found)
 
 
 def _face_on_edge(ground, half_width, half_height):
@@ -170,15 +163,11 @@ def _away_from_zero(x):
     return jnp.where(jnp.abs(x) < 1e-9, 1e-9, x)
 
 
-def deeper(first, second, allowed_first, allowed_second):
-    """The deeper of two contacts among those that are allowed; one without contact where none is."""
-    one = jnp.where(allowed_first, first.separation, _FAR)
-    other = jnp.where(allowed_second, second.separation, _FAR)
-    is_first = one <= other
-    point, normal = (
-        tuple(jnp.where(is_first, a, b) for a, b in zip(*pair, strict=True))
-        for pair in ((first.point, second.point), (first.normal, second.normal))
-    )
-    return Contact(jnp.where(is_first, one, other), point, normal)
+def deeper(one, other):
+    """The deeper of two contacts."""
+    return chosen(one.separation <= other.separation, one, other)
 
 
+def chosen(first, one, other):
+    """The contact `one` where `first` holds, and `other` elsewhere."""
+    return jax.tree.map(lambda a, b: jnp.where(first, a, b), one, other)

@@ -141,7 +141,7 @@ def hull_separation(ground, turn, origin):
 class Footing(NamedTuple):
     """A leg's contacts with the ground."""
 
-    #: In the left and in the right half of the leg; points from its centre of mass and normals as in the world.
+    #: Two, from left to right; points from the leg's centre of mass, and normals, as in the world.
     contacts: tuple
     #: bool[] each: whether it touches the even and the odd edge near it.
     touches: tuple
@@ -150,15 +150,14 @@ class Footing(NamedTuple):
 def footing(ground, turn, centre):
     near = spot(ground, centre[0])
     found = [contact.box_contacts(edge, LEG_WIDTH, LEG_HEIGHT) for edge in edges(near, turn, centre)]
-    points = [point for pair in found for point in pair]
-    halves = []
-    for half in (-1.0, 1.0):
-        best = points[0]._replace(separation=jnp.where(half * points[0].point[0] > 0, points[0].separation, 1e3))
-        for point in points[1:]:
-            best = contact.deeper(best, point, True, half * point.point[0] > 0)
-        halves.append(Contact(best.separation, turned(turn, best.point), turned(turn, best.normal)))
     touching = [first.active | second.active for first, second in found]
-    return Footing(tuple(halves), _by_parity(near, touching))
+    # On one edge its two contacts; on both the deeper one of each, since they may push in different directions.
+    both = touching[0] & touching[1]
+    deepest = [contact.deeper(*pair) for pair in found]
+    on_one = [contact.chosen(touching[0], *pair) for pair in zip(*found, strict=True)]
+    contacts = [contact.chosen(both, *pair) for pair in zip(deepest, on_one, strict=True)]
+    in_world = [Contact(c.separation, turned(turn, c.point), turned(turn, c.normal)) for c in contacts]
+    return Footing(tuple(in_world), _by_parity(near, touching))
 
 
 def _by_parity(near, sides):
