@@ -23,6 +23,8 @@ STANDING = 18 / 30
 PAD_GROUND = 3.3
 #: Wind indices are drawn from [-9999, 9999).
 _WIND_INDICES = 9999
+#: How far a particle of the main and of the side engines flies in a step, for each metre of their offset: for pictures.
+_MAIN_REACH, _SIDE_REACH = 5.3, 1.2
 #: Quiet steps until the lander sleeps: 0.5 s.
 _SLEEPY = 25
 
@@ -235,7 +237,7 @@ class LunarLander(Environment):
     def render(self, state):
         from jaxenvs.render import lunar_lander
 
-        return lunar_lander.picture(**shown(jax.device_get(state)))
+        return lunar_lander.picture(**shown(self, jax.device_get(state)))
 
 
 class LunarLanderContinuous(LunarLander):
@@ -404,8 +406,27 @@ def judge(env, before, after):
     return jnp.where(after.asleep, 100.0, reward), lost | after.asleep
 
 
-def shown(state):
-    """A state as plain numbers, for the picture."""
-    return {name: jax.tree.map(lambda leaf: leaf.item(), value) for name, value in state._asdict().items()}
-
-
+def shown(env, state):
+    """What the picture of a state shows, as plain numbers."""
+    hull, origin = state.hull, (state.hull.x, state.hull.y)
+    legs = []
+    for leg, side in zip(state.legs, legged.SIDES, strict=True):
+        _, _, centre = legged.leg_centre(origin, leg, side)
+        legs.append((float(centre[0]), float(centre[1]), float(leg.angle)))
+    dispersions = state.dispersion_along, state.dispersion_across
+    plumes = []
+    powers = (state.main_power, _MAIN_REACH), (abs(state.side_power), _SIDE_REACH)
+    for (place, exhaust), (power, reach) in zip(engines(env, hull, state.side_power, dispersions), powers, strict=True):
+        start, way = plus(origin, place), times(exhaust, reach)
+        plumes.append(tuple(map(float, (*start, *way, power))))
+    return {
+        "x": float(hull.x),
+        "y": float(hull.y),
+        "angle": float(hull.angle),
+        "legs": legs,
+        "ground": [float(height) for height in all_heights(state.ground)],
+        "pad": (8.0, 12.0, PAD),
+        "hull": legged.HULL,
+        "leg_size": (legged.LEG_WIDTH, legged.LEG_HEIGHT),
+        "plumes": plumes,
+    }
