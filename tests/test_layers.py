@@ -20,6 +20,7 @@ JAXENVS = [
         "jaxenvs.random",
         "jaxenvs.devices",
         "jaxenvs.trig",
+        "jaxenvs.physics",
         "jaxenvs.render",
     },
     {"jaxenvs.envs"},

@@ -16,7 +16,14 @@ from jaxenvs.trig import sin_cos
 #: Length of a step, s.
 DT = 0.02
 #: The hull's corners in the frame of its origin, and how far its centre of mass is above that, m.
-HULL = ((-14 / 30, 17 / 30), (-17 / 30, 0.0), (-17 / 30, -10 / 30), (17 / 30, -10 / 30), (17 / 30, 0.0), (14 / 30, 17 / 30))
+HULL = (
+    (-14 / 30, 17 / 30),
+    (-17 / 30, 0.0),
+    (-17 / 30, -10 / 30),
+    (17 / 30, -10 / 30),
+    (17 / 30, 0.0),
+    (14 / 30, 17 / 30),
+)
 HULL_CENTRE = 0.1013072
 _SLANT = 298**0.5
 #: Its faces: outward normals and distances from the origin.
@@ -208,8 +215,6 @@ def drive(bodies, leg, bend, on_ground):
         target=jnp.where(free, -bodies.motor_speed, 0.0),
         compliance=jnp.where(free & on_ground, 1 / (_ITERATIONS * share), 0.0),
     ), wound
-
-
 
 
 def step(bodies, hull, legs, ground, gravity, accelerations):

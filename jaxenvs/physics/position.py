@@ -92,5 +92,3 @@ def rejoined(one, other, arms, bodies):
 def _moved(pose, body, arm, impulse):
     centre = plus(pose.centre, times(impulse, body.lightness))
     return Pose(centre, pose.angle + body.softness * cross(arm, impulse))
-
-

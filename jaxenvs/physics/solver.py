@@ -20,7 +20,7 @@ _OPEN = 1e6
 class Drive(NamedTuple):
     """What a leg's motor and stop do in a step: the impulse T moves the rate r of the joint so that
 
-        r + compliance * (T - reference) = target, unless T would leave [low, high]; then T stays at that bound.
+    r + compliance * (T - reference) = target, unless T would leave [low, high]; then T stays at that bound.
     """
 
     #: f32[], N m s.
