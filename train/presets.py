@@ -64,7 +64,7 @@ PRESETS = {
     ),
     # A fall asleep pays 100 some two hundred steps later than the landing that leads to it.
     ("ppo", "LunarLander-v3"): Preset(
-        total_steps=4_000_000,
+        total_steps=5_000_000,
         config={
             "gamma": 0.999,
             "lambda_": 0.98,

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
-from jaxenvs.physics import legged
+from jaxenvs.physics import contact, legged
 from jaxenvs.physics.legged import DT, HULL_CENTRE, LEG_REST, Hull, Leg
 from jaxenvs.physics.plane import cross, minus, plus, times
 from jaxenvs.trig import sin_cos
@@ -82,14 +82,16 @@ class LunarLander(Environment):
 
     | observation f32[8] | | range |
     |---|---|---|
-    | 0, 1 | place of the hull beside and above its place when it stands on the pad, / 10 m and / 6.67 m | [-2.5, 2.5] |
-    | 2, 3 | velocity, / 5 m/s and / 7.5 m/s | [-10, 10] |
-    | 4 | angle, rad, counterclockwise | [-2 pi, 2 pi] |
-    | 5 | rate, / 2.5 rad/s | [-10, 10] |
+    | 0 | place of the hull to the right of the middle of the pad, / 10 m | [-2.5, 2.5] |
+    | 1 | its height above where it is when it stands on the pad, / 6.67 m | (-inf, inf) |
+    | 2, 3 | velocity, / 5 m/s and / 7.5 m/s | (-inf, inf) |
+    | 4 | angle, rad, counterclockwise | (-inf, inf) |
+    | 5 | rate, / 2.5 rad/s | (-inf, inf) |
     | 6, 7 | whether the right leg and the left leg touch the ground | {0, 1} |
 
-    Nothing is clipped, so that values may leave the range, as in Gymnasium. A leg's flag is set where it begins to touch
-    one of the ground's edges and cleared where it leaves one, so it can be 0 for a leg that stands across two edges.
+    Gymnasium declares 2.5, 10, 2 pi and 10 for the bounds that are infinite here, but its observations leave them. A
+    leg's flag is set where it begins to touch one of the ground's edges and cleared where it leaves one, so it can be 0
+    for a leg that stands on the ground.
 
     | action | |
     |---|---|
@@ -104,8 +106,8 @@ class LunarLander(Environment):
 
     -100 in its place in the step of a crash, and 100 in the step in which the lander falls asleep.
 
-    End: terminated where the hull touches the ground, where |obs 0| >= 1, and where the lander sleeps: 25 steps in a row
-    with every body slower than 0.01 m/s and 2 degrees/s. Truncated after 1000 steps by the layers above.
+    End: terminated where the hull touches the ground, where |obs 0| >= 1, and where the lander sleeps: 25 steps in a
+    row with every body slower than 0.01 m/s and 2 degrees/s. Truncated after 1000 steps by the layers above.
 
     Start: at the top, in the middle, under a random push; the ground random but for the pad.
 
@@ -125,8 +127,8 @@ class LunarLander(Environment):
 
     #: m/s**2, upwards.
     gravity: float = constant(-10.0, above=-12.0, below=0.0)
-    #: Whether there is wind, greatest force of it, N, and greatest torque of the turbulence, N m; Gymnasium recommends up
-    #: to 20 and up to 2.
+    #: Whether there is wind, its greatest force, N, and the greatest torque of the turbulence, N m; Gymnasium
+    #: recommends up to 20 and up to 2.
     enable_wind: bool = False
     wind_power: float = constant(15.0, low=0.0, high=100.0)
     turbulence_power: float = constant(1.5, low=0.0, high=10.0)
@@ -150,8 +152,8 @@ class LunarLander(Environment):
 
     @property
     def observation_space(self):
-        high = np.array([2.5, 2.5, 10.0, 10.0, 2 * math.pi, 10.0, 1.0, 1.0], np.float32)
-        low = np.concatenate([-high[:6], np.zeros(2, np.float32)])
+        high = np.array([2.5, *[np.inf] * 5, 1.0, 1.0], np.float32)
+        low = np.array([-2.5, *[-np.inf] * 5, 0.0, 0.0], np.float32)
         return spaces.Box(low, high, dtype=np.float32)
 
     @property
@@ -202,7 +204,7 @@ class LunarLander(Environment):
         hull, legs, still, settled, separation = legged.step(
             bodies_of(self), hull, state.legs, all_heights(state.ground), self.gravity, accelerations
         )
-        hull_touches = separation <= legged.SKIN
+        hull_touches = separation <= contact.SKIN
         quiet_steps = jnp.where(still, jnp.minimum(state.quiet_steps + 1, _SLEEPY), 0)
         asleep = (quiet_steps >= _SLEEPY) & settled
         hull = hull._replace(
@@ -344,7 +346,7 @@ def pushed_off(env, draws, wind_force, wind_torque):
 
 
 def engines(env, hull, side, dispersions):
-    """Where the engines are and where they blow, in the world's directions: the exhausts that picture and physics share.
+    """Where the engines are and where they blow, in the directions of the world; picture and physics share it.
 
     Returns:
         ((offset of the main engine from the hull's origin, m; its exhaust, m), the same of the side engine); an impulse

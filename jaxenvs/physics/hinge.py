@@ -1,8 +1,8 @@
 """Bodies that turn about one common hinge, in a plane: their motion, and what impulses do to it.
 
-With the velocity of the hinge V and the rates w_i as coordinates, the mass matrix is an arrow: m_i perp(d_i) couples V and w_i,
-d_i is the arm from the hinge to the centre of mass of body i, and no two rates are coupled. Eliminating the rates leaves a
-2 x 2 system for V:
+With the velocity of the hinge V and the rates w_i as coordinates, the mass matrix is an arrow: m_i perp(d_i) couples V
+and w_i, where d_i is the arm from the hinge to the centre of mass of body i, and no two rates are coupled. Eliminating
+the rates leaves a 2 x 2 system for V:
 
     J_i = I_i + m_i |d_i|^2        b_i = m_i perp(d_i) / J_i        S = sum_i (m_i E - J_i b_i b_i^T)
     S V = P - sum_i b_i L_i        w_i = L_i / J_i - b_i . V

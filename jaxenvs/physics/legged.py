@@ -1,7 +1,7 @@
 """A hull on two motor-driven legs over a ground of straight edges: LunarLander's bodies, in a step of 0.02 s.
 
-It gives what Box2D 2.3 converges to with Gymnasium's bodies and 180 iterations, by other means: the joints are eliminated
-(`hinge`), and legs are solved as blocks (`solver`). `docs/lunarlander.md` says what is left out and what that costs.
+It gives what Box2D 2.3 converges to with Gymnasium's bodies and 180 iterations, by other means: the joints are
+eliminated (`hinge`), and legs are solved as blocks (`solver`). `docs/lunarlander.md` says what is left out.
 """
 
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxenvs.physics import contact, hinge, position, solver
-from jaxenvs.physics.contact import SKIN, Contact
+from jaxenvs.physics.contact import Contact
 from jaxenvs.physics.plane import dot, minus, plus, spin, times, turned, turned_back
 from jaxenvs.trig import sin_cos
 
@@ -227,8 +227,8 @@ def step(bodies, hull, legs, ground, gravity, accelerations):
         gravity: f32[], m/s**2, upwards.
         accelerations: (f32[], f32[]) of the hull by the wind, m/s**2 and rad/s**2.
     Returns:
-        (Hull, legs, bool[]: nothing moves faster than a sleeper, bool[]: the position solver found no large error, f32[]:
-        separation of hull and ground, m).
+        (Hull, legs, bool[]: every body is slow enough to fall asleep, bool[]: the position solver found no large error,
+        f32[]: separation of hull and ground, m).
     """
     turn = sin_cos(hull.angle)
     origin = hull.x, hull.y

@@ -1,7 +1,7 @@
 """Moves bodies out of the ground and back onto their hinge after a step, as Box2D's position solver does, in one pass.
 
-The rules are those of Box2D 2.3 (`b2ContactSolver::SolvePositionConstraints`, `b2RevoluteJoint::SolvePositionConstraints`):
-a contact is pushed apart by a fifth of its error, a joint is put right.
+The rules are those of Box2D 2.3 (`SolvePositionConstraints` of `b2ContactSolver` and `b2RevoluteJoint`): a contact is
+pushed apart by a fifth of its error, a joint is corrected fully.
 """
 
 from typing import Any, NamedTuple

@@ -153,7 +153,7 @@ def _contacts(matrix, free, start, active, friction):
 
 
 def normals(k00, k01, k11, v0, v1):
-    """Solves 0 <= n, 0 <= K n + v, n . (K n + v) = 0 for two contacts, by cases (Box2D's block solver, `b2ContactSolver.cpp`).
+    """Solves 0 <= n, 0 <= K n + v, n . (K n + v) = 0 for two contacts, by cases, as Box2D's block solver does.
 
     Where the two contacts are nearly one, only the faster one acts.
     """

@@ -1,4 +1,4 @@
-"""The picture of LunarLander as Gymnasium draws it: a white moon under a black sky, two flags, the lander and its exhaust."""
+"""The picture of LunarLander as Gymnasium draws it: a white moon, a black sky, two flags, the lander, its exhaust."""
 
 import itertools
 import math

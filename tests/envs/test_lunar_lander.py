@@ -1,7 +1,8 @@
 """LunarLander against trajectories of Gymnasium's Box2D lander, and against its rules.
 
 `tests/data/lunar_lander.npz` holds episodes of the real one (gymnasium 1.4.0, box2d 2.3.10), with every draw and the
-bodies after every step; `lunar_lander_returns.npz` returns of 1000 of its heuristic pilot, and two policies trained there.
+bodies after every step; `lunar_lander_returns.npz` holds returns of its heuristic pilot in 1000 episodes, and two
+policies that were trained there.
 """
 
 import functools
@@ -486,15 +487,11 @@ def test_random_constants_stay_finite():
 def returns(envs, policy, key):
     """(returns, lengths, whether it slept, flags at the end) of the first episode of each environment."""
     state, obs = envs.reset(key)
-    collect = (
-        lambda obs, action, step: (  # noqa: E731
-            step.terminated | step.truncated,
-            step.reward,
-            step.episode_return,
-            step.episode_length,
-            step.final_obs[:, 6:],
-        )
-    )
+
+    def collect(obs, action, step):
+        done = step.terminated | step.truncated
+        return done, step.reward, step.episode_return, step.episode_length, step.final_obs[:, 6:]
+
     run = jax.jit(lambda state, obs: jaxenvs.rollout(envs, policy, key, state, obs, 1000, collect=collect)[2])
     done, reward, total, length, flags = map(np.asarray, run(state, obs))
     first = done.argmax(0), np.arange(envs.num_envs)
