@@ -338,7 +338,7 @@ def pushed_off(env, draws, wind_force, wind_torque):
     zero, false = jnp.zeros_like(across), jnp.zeros_like(across, bool)
     legs = []
     for bend, side in zip(bends, legged.SIDES, strict=True):
-        leg = Leg(*[zero] * 10, false, false, false)
+        leg = Leg(**dict.fromkeys(Leg._fields, zero))._replace(touches_even=false, touches_odd=false, contact=false)
         rise = fallen + 4.0331615 * up + side * (0.0138323 * torque - 0.2911393 * across)
         leg = leg._replace(angle=angle + bend + side * LEG_REST, rate=rate, velocity_y=rise)
         legs.append(leg._replace(velocity_x=3.7067733 * across + 0.015507 * torque))

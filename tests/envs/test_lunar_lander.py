@@ -39,9 +39,9 @@ def env_of(name):
 
 def start_draws(heights, force, indices):
     """The `StartDraws` that make a recorded start."""
-    wind = (np.asarray(indices) + 9999 + 0.5) / 19998
-    pushes = (np.asarray(force) / 1000 + 1) / 2
-    return StartDraws(tuple(np.float32(heights / (20 / 3))), *np.float32(pushes), *np.float32(wind))
+    wind = ((np.asarray(indices) + 9999 + 0.5) / 19998).astype(np.float32)
+    pushes = ((np.asarray(force) / 1000 + 1) / 2).astype(np.float32)
+    return StartDraws(tuple((np.asarray(heights) / (20 / 3)).astype(np.float32)), *pushes, *wind)
 
 
 def draws(dispersion):
@@ -239,10 +239,9 @@ def forced_errors():
         hull = states.hull
         ours = np.stack([hull.velocity_x, hull.velocity_y, hull.rate], 1)[:steps]
         error = np.abs(ours - episode["body"][1:, 0, 3:])[:-1]
-        touches = np.stack(
-            [getattr(leg, side)[:steps] for leg in states.legs for side in ("touches_even", "touches_odd")]
-        )
-        changed = np.concatenate([[True], (touches[:, 1:] != touches[:, :-1]).any(0)])[:-1]
+        edges = [getattr(leg, side)[:steps] for leg in states.legs for side in ("touches_even", "touches_odd")]
+        touches = np.array(edges, bool)
+        changed = np.abs(np.diff(touches.astype(int), axis=1, prepend=2)).sum(axis=0)[:-1] > 0
         errors.append(error)
         down.append(touches.any(0)[:-1])
         steady.append(~changed)
@@ -473,7 +472,7 @@ def test_random_constants_stay_finite():
         "leg_speed": (0, 3),
         "friction": (0, 2),
     }
-    constants = {name: rng.uniform(*limits, count).astype(np.float32) for name, limits in ranges.items()}
+    constants = {name: rng.uniform(limits[0], limits[1], count).astype(np.float32) for name, limits in ranges.items()}
     envs = jaxenvs.make_vec("LunarLander-v3", count, enable_wind=True, **constants)
     state, obs = envs.reset(jax.random.key(0))
     policy = lambda key, obs: envs.sample_actions(key)  # noqa: E731
