@@ -243,7 +243,7 @@ def forced_errors():
         touches = np.array(edges, bool)
         changed = np.abs(np.diff(touches.astype(int), axis=1, prepend=2)).sum(axis=0)[:-1] > 0
         errors.append(error)
-        down.append(touches.any(0)[:-1])
+        down.append(touches.max(axis=0)[:-1])
         steady.append(~changed)
     return tuple(np.concatenate(parts) for parts in (errors, down, steady))
 
