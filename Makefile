@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-all test-slow bench interop lint format venv lock clean
+.PHONY: help train test test-all test-slow bench interop transfer lint format venv lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,13 @@ test-slow: venv  ## run the slow tests (long runs, and the wheel in an environme
 
 bench: venv  ## run the short set of benchmarks, and print a table of ours, peers and limits
 	$(PY) -m benchmarks
+
+# Box2D has wheels for some Pythons only, so it stays out of the lock and gets its own virtual environment.
+transfer: venv  ## fly LunarLander's policies in Box2D, and Box2D's here (installs Box2D; minutes)
+	@test -e .interop/box2d/ready || { $(PY) -m venv --clear .interop/box2d && \
+		.interop/box2d/bin/python -m pip install --quiet gymnasium==1.4.0 box2d==2.3.10 pygame-ce && \
+		touch .interop/box2d/ready; }
+	$(PY) -m benchmarks.lander --box2d .interop/box2d/bin/python $(ARGS)
 
 # Each client's pins clash with the others', so each gets its own environment under .interop.
 INTEROP := wrappers sb3 gymnax rllib

@@ -62,6 +62,21 @@ PRESETS = {
         training={"heart_attack_fatality": 0.0, "heart_attack_penalty": 131.0},
         episodes=16384,
     ),
+    # A fall asleep pays 100 some two hundred steps later than the landing that leads to it.
+    ("ppo", "LunarLander-v3"): Preset(
+        total_steps=5_000_000,
+        config={
+            "gamma": 0.999,
+            "lambda_": 0.98,
+            "entropy_bonus": 0.01,
+            "final_entropy_bonus": 0.0,
+            "minibatches": 16,
+        },
+    ),
+    ("ppo", "LunarLanderContinuous-v3"): Preset(
+        total_steps=5_000_000,
+        config={"gamma": 0.999, "lambda_": 0.98, "log_std": -0.5, "minibatches": 16},
+    ),
     ("ppo", "MountainCar-v0"): Preset(
         total_steps=8_000_000,
         config={

@@ -1,11 +1,11 @@
-"""The pictures of HeartPole-v1, PointIntercept, FiveChoices and RocketLanding."""
+"""The pictures of HeartPole-v1, PointIntercept, FiveChoices, RocketLanding and LunarLander."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from jaxenvs.render import five_choices, heartpole, heartpole_v1, point_intercept, rocket_landing
+from jaxenvs.render import five_choices, heartpole, heartpole_v1, lunar_lander, point_intercept, rocket_landing
 
 AWAKE = dict(
     alertness=1.0,
@@ -211,3 +211,65 @@ def test_the_opened_door_is_another_for_each_choice():
 def test_the_paying_door_says_so():
     assert near(doors(2)[:50], (96, 196, 138)).any() and not near(doors(3)[:50], (96, 196, 138)).any()
     assert near(doors(3, paying_choice=3)[:50], (96, 196, 138)).any()
+
+
+LANDING = dict(
+    x=10.0,
+    y=6.0,
+    angle=0.0,
+    legs=((10.8, 5.65, 0.35), (9.2, 5.65, -0.35)),
+    ground=[2.0] * 4 + [3.3] * 3 + [4.0] * 4,
+    pad=(8.0, 12.0, 10 / 3),
+    hull=((-0.4, 0.5), (-0.5, -0.3), (0.5, -0.3), (0.4, 0.5)),
+    leg_size=(2 / 30, 8 / 30),
+    plumes=(),
+)
+HULL, MOON, YELLOW = (128, 102, 230), (255, 255, 255), (204, 204, 0)
+
+
+def landing(**changes):
+    return lunar_lander.picture(**LANDING | changes)
+
+
+def pixels(image, colour):
+    """(rows, columns) of the pixels of a colour."""
+    return np.nonzero((image == colour).all(axis=2))
+
+
+def test_the_lander_picture_is_uint8_of_its_size():
+    image = landing()
+    assert image.shape == (400, 600, 3) and image.dtype == np.uint8
+    np.testing.assert_array_equal(image, landing())
+
+
+def test_the_hull_is_drawn_where_it_is():
+    rows, columns = pixels(landing(x=6.0, y=9.0, legs=()), HULL)
+    assert abs(columns.mean() - 6 * 30) < 2 and abs(rows.mean() - (400 - 9.1 * 30)) < 3
+
+
+def test_the_ground_rises_to_the_right():
+    rows, columns = pixels(landing(), MOON)
+    assert rows[columns == 10].min() == pytest.approx(400 - 60, abs=2)
+    assert rows[columns == 590].min() == pytest.approx(400 - 120, abs=2)
+
+
+def test_two_flags_stand_at_the_ends_of_the_pad():
+    _, columns = pixels(landing(), YELLOW)
+    assert set(np.unique(columns // 120)) == {2, 3} and columns.min() == pytest.approx(240, abs=2)
+
+
+def test_an_exhaust_is_drawn_where_it_blows_and_not_below_the_ground():
+    plume = (10.0, 5.5, 0.0, -0.7, 1.0)
+
+    def red(image):
+        red, green, blue = image.astype(int).transpose(2, 0, 1)
+        return (red > green + 60) & (green == blue)
+
+    assert not red(landing()).any() and not red(landing(plumes=[(*plume[:4], 0.0)])).any()
+    rows, columns = np.nonzero(red(landing(plumes=[plume])))
+    assert abs(columns.mean() - 300) < 2 and rows.max() <= 400 - 3.3 * 30 and rows.max() - rows.min() > 30
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30, float("nan"), float("inf")])
+def test_a_lander_far_away_is_drawn_without_error(value):
+    assert landing(x=value, y=value, angle=value, plumes=[(value, value, 0.0, 1.0, 1.0)]).shape == (400, 600, 3)
