@@ -7,6 +7,7 @@ block, so that a few sweeps reach what Box2D comes to in 180 iterations.
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jaxenvs.physics.hinge import coupling, pushed, speed
@@ -79,12 +80,17 @@ def solve(hinge, motion, legs, guesses, friction):
     found = list(guesses)
     for one, guess in zip(legs, guesses, strict=True):
         motion = _applied(hinge, motion, one, guess, None)
-    for _ in range(_SWEEPS):
+
+    def sweep(_, carry):
+        motion, found = carry
+        found = list(found)
         for index in (1, 0):
             new = solve_leg(legs[index], motion, found[index], friction)
             motion = _applied(hinge, motion, legs[index], new, found[index])
             found[index] = new
-    return motion, tuple(found)
+        return motion, tuple(found)
+
+    return jax.lax.fori_loop(0, _SWEEPS, sweep, (motion, tuple(found)))
 
 
 def _applied(hinge, motion, leg, new, old):
