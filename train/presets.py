@@ -63,7 +63,7 @@ PRESETS = {
         episodes=16384,
     ),
     # A fall asleep pays 100 some two hundred steps later than the landing that leads to it.
-    ("ppo", "LunarLander-v3"): Preset(
+    ("ppo", "jaxenvs.envs.lunar_lander:LunarLander"): Preset(
         total_steps=5_000_000,
         config={
             "gamma": 0.999,
@@ -73,7 +73,7 @@ PRESETS = {
             "minibatches": 16,
         },
     ),
-    ("ppo", "LunarLanderContinuous-v3"): Preset(
+    ("ppo", "jaxenvs.envs.lunar_lander:LunarLanderContinuous"): Preset(
         total_steps=5_000_000,
         config={"gamma": 0.999, "lambda_": 0.98, "log_std": -0.5, "minibatches": 16},
     ),

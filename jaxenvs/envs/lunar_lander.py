@@ -113,8 +113,9 @@ class LunarLander(Environment):
 
     Inside `jit`, actions other than 1, 2 and 3 do nothing.
 
-    >>> import jax, jaxenvs
-    >>> env = jaxenvs.LunarLander(gravity=-1.62)
+    >>> import jax
+    >>> from jaxenvs.envs.lunar_lander import LunarLander
+    >>> env = LunarLander(gravity=-1.62)
     >>> state, obs = env.reset(jax.random.key(0))
     >>> state, step = env.step(jax.random.key(1), state, 2)
     >>> step.obs.shape, bool(step.terminated)
@@ -252,8 +253,9 @@ class LunarLanderContinuous(LunarLander):
 
     Everything else is as in `LunarLander`.
 
-    >>> import jax, jax.numpy as jnp, jaxenvs
-    >>> env = jaxenvs.LunarLanderContinuous(enable_wind=True)
+    >>> import jax, jax.numpy as jnp
+    >>> from jaxenvs.envs.lunar_lander import LunarLanderContinuous
+    >>> env = LunarLanderContinuous(enable_wind=True)
     >>> state, obs = env.reset(jax.random.key(0))
     >>> state, step = env.step(jax.random.key(1), state, jnp.array([0.5, -0.7]))
     >>> round(float(state.main_power), 3), round(float(state.side_power), 3)

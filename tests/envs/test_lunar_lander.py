@@ -15,8 +15,7 @@ import pytest
 from reference import lunar_lander as oracle
 
 import jaxenvs
-from jaxenvs import LunarLander, LunarLanderContinuous
-from jaxenvs.envs.lunar_lander import Draws, StartDraws
+from jaxenvs.envs.lunar_lander import Draws, LunarLander, LunarLanderContinuous, StartDraws
 from jaxenvs.physics import contact, legged, solver
 from jaxenvs.physics.legged import DT, Leg
 
@@ -349,7 +348,7 @@ def test_sleep_wins_over_a_crash():
 
 
 def test_an_episode_is_truncated_after_1000_steps():
-    envs = jaxenvs.make_vec("LunarLander-v3", 1)
+    envs = jaxenvs.make_vec(LunarLander(), 1)
     assert envs.max_episode_steps == 1000
 
 
@@ -435,7 +434,7 @@ def test_gravity_outside_its_range_is_refused(gravity):
 
 def test_gravity_may_differ_over_a_batch():
     gravity = jnp.linspace(-11.0, -1.0, 4)
-    envs = jaxenvs.make_vec("LunarLander-v3", 4, gravity=gravity, leg_speed=0.0)
+    envs = jaxenvs.make_vec(LunarLander(), 4, gravity=gravity, leg_speed=0.0)
     state, _ = envs.reset(jax.random.key(0))
     for index in range(2):
         before = state.env_state.hull.velocity_y
@@ -473,7 +472,7 @@ def test_random_constants_stay_finite():
         "friction": (0, 2),
     }
     constants = {name: rng.uniform(limits[0], limits[1], count).astype(np.float32) for name, limits in ranges.items()}
-    envs = jaxenvs.make_vec("LunarLander-v3", count, enable_wind=True, **constants)
+    envs = jaxenvs.make_vec(LunarLander(), count, enable_wind=True, **constants)
     state, obs = envs.reset(jax.random.key(0))
     policy = lambda key, obs: envs.sample_actions(key)  # noqa: E731
     _, _, steps = jaxenvs.rollout(envs, policy, jax.random.key(1), state, obs, 600)
@@ -506,7 +505,7 @@ def distance(ours, theirs):
 
 @functools.cache
 def piloted(continuous, wind):
-    id = "LunarLanderContinuous-v3" if continuous else "LunarLander-v3"
+    id = LunarLanderContinuous() if continuous else LunarLander()
     envs = jaxenvs.make_vec(id, 2000, enable_wind=wind)
     policy = lambda key, obs: oracle.fly(obs, continuous, jnp)  # noqa: E731
     return returns(envs, policy, jax.random.key(2))
@@ -552,6 +551,6 @@ def test_a_policy_trained_in_box2d_lands_here(kind):
         last = obs @ weights["w2"] + weights["b2"][None]
         return jnp.clip(last, -1, 1) if kind == "cont" else last.argmax(1)
 
-    id = "LunarLanderContinuous-v3" if kind == "cont" else "LunarLander-v3"
+    id = LunarLanderContinuous() if kind == "cont" else LunarLander()
     total, *_ = returns(jaxenvs.make_vec(id, 1000), policy, jax.random.key(3))
     assert total.mean() >= 260
