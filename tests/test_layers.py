@@ -43,6 +43,7 @@ TRAIN = [
     {"train.presets"},
     {"train.runs"},
     {"train.reports"},
+    {"train.runs.load"},
     {"train", "train.__main__"},
 ]
 

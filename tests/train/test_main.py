@@ -305,7 +305,7 @@ def test_a_run_ends_well(finished):
 def test_a_run_leaves_all_its_files(finished):
     names = {path.name for path in finished[0].iterdir() if not path.name.startswith("events.out.tfevents.")}
     assert names == {
-        "config.json", "metrics.jsonl", "state.npz", "curve.png", "film.gif", "film.mp4", "evaluation.json"
+        "config.json", "metrics.jsonl", "state.npz", "best.npz", "curve.png", "film.gif", "film.mp4", "evaluation.json"
     }  # fmt: skip
     assert len(list(finished[0].glob("events.out.tfevents.*"))) == 1
 

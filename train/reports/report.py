@@ -55,6 +55,31 @@ def write_film(plan, state, folder, *, seed, num_steps):
     return gif, mp4
 
 
+def save_film(plan, state, path, *, seed, num_steps):
+    """Films the greedy policy into one file; arguments as for `write_film`.
+
+    Args:
+        path: a `Path` that ends in .mp4 or .gif.
+    Returns:
+        The path.
+    Raises:
+        ValueError: for another ending, or an environment without a picture.
+    """
+    if path.suffix not in (".mp4", ".gif"):
+        raise ValueError(f"a film's name must end in .mp4 or .gif, got {str(path)!r}")
+    envs = plan.evaluation_envs(1)
+    if type(envs.env).render is Environment.render:
+        raise ValueError(f"{plan.name} has no picture: it does not define render(state)")
+    fps = envs.env.render_fps
+    frames = _frames(envs.env, *_played(plan, envs, state, jax.random.key(seed), num_steps), hold=round(_HOLD * fps))
+    if path.suffix == ".mp4":
+        save_mp4(frames, path, fps=fps)
+    else:
+        stride = -(-fps // _GIF_FPS)
+        save_gif(frames[::stride], path, fps=fps / stride)
+    return path
+
+
 def _frames(env, first, moved, begun, length, done, *, hold):
     """Pictures of a first state, of each state that was reached, and of each new start."""
     frames = [env.render(first)]
