@@ -44,6 +44,7 @@ TRAIN = [
     {"train.runs"},
     {"train.reports"},
     {"train.runs.load"},
+    {"train.commands", "train.options"},
     {"train", "train.__main__"},
 ]
 

@@ -1,6 +1,7 @@
 """The driver: chunks of updates on the device, and between them a progress bar, figures, evaluation and saving."""
 
 import contextlib
+import dataclasses
 import math
 import signal
 import time
@@ -55,19 +56,33 @@ def begin(plan, folder, *, quiet=False, devices=1):
         return _run_on(plan, folder, state, Log(folder), quiet, programs, began)
 
 
-def resume(folder, *, quiet=False, devices=1):
+def resume(folder, *, quiet=False, devices=1, total_steps=None):
     """Resumes a run from its last checkpoint, as if it had never been stopped.
 
     Args, Returns: as for `begin`.
+        total_steps: prolongs the run: its steps, those that it has made included. Schedules whose length is that of the
+            run then have the new length, from the next update on.
     Raises:
-        RunError: if the folder holds no run, or a damaged one.
+        RunError: if the folder holds no run, or a damaged one, or if it cannot be prolonged to so few steps.
     """
     plan, state = read(folder)
+    if total_steps is not None:
+        plan = _prolonged(plan, folder, int(state.updates) * plan.steps_per_update, total_steps)
     mesh = _mesh(plan, devices)
     began = time.perf_counter()
     with contextlib.closing(Programs(plan, mesh)) as programs:
+        if total_steps is not None:
+            write_plan(plan, Path(folder))
         log = Log(folder, upto=int(state.updates) * plan.steps_per_update)
         return _run_on(plan, Path(folder), state, log, quiet, programs, began)
+
+
+def _prolonged(plan, folder, done, total_steps):
+    if reached(plan, read_figures(folder)):
+        raise RunError(f"{folder} ended at {done:,} steps because it reached a return of {plan.until:g}")
+    if total_steps <= done:
+        raise RunError(f"--total-steps must be above the {done:,} steps that {folder} has made, got {total_steps:,}")
+    return dataclasses.replace(plan, total_steps=total_steps)
 
 
 def read_figures(folder):

@@ -7,7 +7,8 @@ import pytest
 
 from jaxenvs.__main__ import main as jaxenvs_main
 from train import ppo
-from train.__main__ import _parser, _plan, main
+from train.__main__ import _parser, main
+from train.commands import plan_of
 from train.runs import checkpoint, run
 from train.runs.plan import claim, write_plan
 
@@ -25,7 +26,7 @@ def folder(empty_folder):
 @pytest.fixture
 def begun(folder):
     """The folder of a run on my_env.py that has not learned anything yet."""
-    plan, _ = _plan(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
+    plan, _ = plan_of(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
     path = folder / "runs" / "mine"
     claim(path)
     write_plan(plan, path)
