@@ -25,8 +25,10 @@ ROOT = Path(__file__).parent.parent
 FOREIGN = {"jaxenvs.bridges.gymnax", "jaxenvs.bridges.sb3"}
 PAGE_BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Added to commands of a page that train, so that they take a moment.
-TINY = "--total-steps 128 --num-envs 8 --num-steps 16 --epochs 1 --minibatches 2 --hidden 8 --episodes 2 --film-steps 2"
-SHORT = {"ppo": f"{TINY} --quiet", "resume": "--episodes 2 --film-steps 0 --quiet", "evaluate": "--episodes 2"}
+TINY = (
+    "--total-steps 128 --num-envs 8 --num-steps 16 --epochs 1 --minibatches 2 --hidden 8 --episodes 2 --film-episodes 1"
+)
+SHORT = {"ppo": f"{TINY} --quiet", "resume": "--episodes 2 --film-episodes 0 --quiet", "evaluate": "--episodes 2"}
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -8,7 +8,7 @@ from .options import Formatter, Parser, Raw, add_hyperparameters, add_set, epilo
 from .presets import ALGORITHMS
 
 # The smallest allowed values of these options.
-_MINIMA = {"total_steps": 1, "episodes": 1, "film_steps": 0, "devices": 1}
+_MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1}
 
 
 def main(arguments=None, program="python -m train"):
@@ -111,7 +111,9 @@ def _add_training_options(command, algorithm):
 
 def _add_report_options(command):
     command.add_argument("--episodes", type=integer, help="episodes of the last evaluation (default: the preset's)")
-    command.add_argument("--film-steps", type=integer, default=240, help="length of the film, steps; 0 makes none")
+    command.add_argument(
+        "--film-episodes", type=integer, help="episodes of the film, 0 for none (default: as many as fit into 14 s)"
+    )
     command.add_argument(
         "--devices",
         type=integer,

@@ -19,6 +19,7 @@ def train(options):
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
     _user_errors(memory.check_episodes, plan, episodes)
+    _say_what_is_missing(options)
     ended = _user_errors(run.begin, plan, folder, quiet=options.quiet, devices=devices)
     return _finish(options, folder, ended)
 
@@ -30,6 +31,7 @@ def resume(options):
     plan = read_plan(options.run)
     if options.total_steps is None and _is_finished(options.run):
         return 0
+    _say_what_is_missing(options)
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
     ended = _user_errors(run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps)
     return _finish(options, options.run, ended)
@@ -94,19 +96,12 @@ def evaluate(options):
 
 def _finish(options, folder, ended):
     """The pictures and the last evaluation of a run that has come to its end or was stopped."""
-    from .reports import report
     from .runs import run
 
     plan, state = run.read(folder)
     if int(state.updates) == 0:
         print(f"stopped before the first figures; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
         return 130
-    curve = report.write_curve(plan, folder)
-    if curve:
-        print(f"curve: {curve}", file=sys.stderr)
-    if options.film_steps:
-        films = report.write_film(plan, state, folder, seed=plan.seed, num_steps=options.film_steps)
-        print(f"film: {', '.join(map(str, films)) or 'none, the environment has no picture'}", file=sys.stderr)
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
     _, figures = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1)
     if plan.training:
@@ -121,10 +116,42 @@ def _finish(options, folder, ended):
         figures["until"] = {"return": plan.until, **ends}
     figures["steps"] = int(state.updates) * plan.steps_per_update
     (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
+    _pictures(options, folder, plan, state)
     _show({"run": str(folder), "env": plan.env, **figures})
     if not ended:
         print(f"stopped early; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
     return 0 if ended else 130
+
+
+def _pictures(options, folder, plan, state):
+    """The curve and the films of a run; what cannot be made is a sentence, and costs nothing else."""
+    from .reports import report
+
+    try:
+        print(f"curve: {report.write_curve(plan, folder) or 'none'}", file=sys.stderr)
+    except (ImportError, OSError) as error:
+        print(f"curve: none: {error}", file=sys.stderr)
+    if options.film_episodes == 0:
+        return
+    try:
+        films, problems = report.write_film(plan, state, folder, seed=plan.seed, episodes=options.film_episodes)
+    except (ImportError, OSError) as error:
+        films, problems = [], [str(error)]
+    nothing = "none" if problems else "none, the environment has no picture"
+    print(f"film: {', '.join(map(str, films)) or nothing}", file=sys.stderr)
+    for problem in problems:
+        print(f"film: not made: {problem}", file=sys.stderr)
+
+
+def _say_what_is_missing(options):
+    """Says before training which pictures there cannot be."""
+    from .reports.curve import missing as no_curve
+    from .reports.film import missing as no_film
+
+    lines = [no_curve()] if no_curve() else []
+    lines += [] if options.film_episodes == 0 else no_film().values()
+    for line in lines:
+        print(f"warning: {line}; the run trains without it", file=sys.stderr)
 
 
 def plan_of(options):

@@ -24,7 +24,7 @@ _KNOWN_AS = {
     "env-id": "env", "environment": "env", "id": "env", "output": "out", "folder": "out", "logdir": "out",
     "layers": "hidden", "net-arch": "hidden", "act": "activation", "target": "until", "random-seed": "seed",
     "n-eval-episodes": "episodes", "eval-episodes": "episodes", "num-episodes": "episodes", "n-episodes": "episodes",
-    "constants": "set", "kwargs": "set", "silent": "quiet", "num-devices": "devices",
+    "constants": "set", "kwargs": "set", "silent": "quiet", "film-steps": "film-episodes", "num-devices": "devices",
 }  # fmt: skip
 
 Raw = argparse.RawDescriptionHelpFormatter

@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 COUNTS = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8,8"]
 ROCKET = ["ppo", "--env", "SimpleRocket-v0", *COUNTS]
 SHORT = ["--total-steps", "128", "--quiet"]
-REPORT = ["--film-steps", "0", "--episodes", "3", "--quiet"]
+REPORT = ["--film-episodes", "0", "--episodes", "3", "--quiet"]
 FIGURES = {"mean", "standard_error", "median", "quantiles", "mean_length", "episodes"}
 
 
@@ -79,7 +79,7 @@ def command(environment):
 def finished(tmp_path_factory, command):
     """(folder, finished process) of a tiny run from the shell, pictures and all."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    options = ["--total-steps", "2_048", "--film-steps", "10", "--episodes", "16", "--set", "retreat_cost=5"]
+    options = ["--total-steps", "2_048", "--film-episodes", "1", "--episodes", "16", "--set", "retreat_cost=5"]
     return folder, command(*ROCKET, *options, "--out", folder)
 
 
@@ -153,7 +153,7 @@ def test_help_explains_the_other_options(ppo_help):
         "--out",
         "--set",
         "--episodes",
-        "--film-steps",
+        "--film-episodes",
         "--quiet",
     ):
         assert re.search(rf" {flag}( \S+)? [a-z][\w ]+", ppo_help)
@@ -199,7 +199,7 @@ WRONG = [
     pytest.param(["--devices", "3"], "devices must divide num_envs=8 and the 8 segments", id="devices"),
     pytest.param(["--devices", "two"], "must be an integer, got 'two'", id="devices in words"),
     pytest.param(["--episodes", "0"], "--episodes must be at least 1, got 0", id="no episodes"),
-    pytest.param(["--film-steps", "-1"], "--film-steps must be at least 0, got -1", id="negative film"),
+    pytest.param(["--film-episodes", "-1"], "--film-episodes must be at least 0, got -1", id="negative film"),
     pytest.param(["--learning-rate", "fast"], "invalid float value: 'fast'", id="rate in words"),
     pytest.param(["--stagger", "maybe"], "must be true or false, got 'maybe'", id="neither true nor false"),
     pytest.param(["--hidden", "8,wide"], "must be an integer, got 'wide'", id="hidden in words"),
@@ -309,7 +309,7 @@ def test_an_evaluation_with_a_wrong_option_is_refused(capsys, folder, wrong, sai
     assert said in refused(capsys, ["evaluate", folder, *wrong])
 
 
-@pytest.mark.parametrize(("option", "value"), [("--episodes", "0"), ("--film-steps", "-1")])
+@pytest.mark.parametrize(("option", "value"), [("--episodes", "0"), ("--film-episodes", "-1")])
 def test_resuming_with_a_wrong_option_is_refused(capsys, copy, option, value):
     before = contents(copy)
     assert f"{option} must be at least" in refused(capsys, ["resume", copy, option, value])
@@ -371,7 +371,7 @@ def test_a_quiet_run_shows_no_progress(capsys, tmp_path):
 
 
 def test_a_run_says_that_it_reached_its_return_and_keeps_it(capsys, tmp_path):
-    arguments = [*ROCKET, "--total-steps", "1024", "--until", "-1000000", "--film-steps", "0", "--episodes", "3"]
+    arguments = [*ROCKET, "--total-steps", "1024", "--until", "-1000000", "--film-episodes", "0", "--episodes", "3"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
     shown = capsys.readouterr()
     assert re.search(r"^a return of -1e\+06 is reached: -?[\d.]+ at 128 steps$", shown.err, re.MULTILINE)
@@ -446,6 +446,18 @@ def test_evaluation_leaves_the_run_as_it_is(capsys, folder):
     assert contents(folder) == before
 
 
+def test_without_ffmpeg_a_run_says_so_first_and_keeps_all_the_rest(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "nowhere"))
+    folder = tmp_path / "run"
+    arguments = [*ROCKET, "--total-steps", "128", "--film-episodes", "1", "--episodes", "3", "--out", str(folder)]
+    assert main(arguments) == 0
+    shown = capsys.readouterr()
+    assert strict(shown.out)["episodes"] == 3
+    warning, later = shown.err.index("warning: an MP4 needs"), shown.err.index("film: not made: film.mp4")
+    assert warning < shown.err.index("compiled in") < later
+    assert {"evaluation.json", "curve.png", "film.gif"} <= {path.name for path in folder.iterdir()}
+
+
 def test_on_a_terminal_an_evaluation_is_a_table(capsys, folder, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert main(["evaluate", str(folder), "--episodes", "8"]) == 0
@@ -496,7 +508,7 @@ def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkey
 
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environment, command, tmp_path):
     folder = tmp_path / "run"
-    arguments = [*ROCKET, "--total-steps", "800_000", "--film-steps", "0", "--episodes", "3", "--out", str(folder)]
+    arguments = [*ROCKET, "--total-steps", "800_000", "--film-episodes", "0", "--episodes", "3", "--out", str(folder)]
     process = subprocess.Popen(
         [sys.executable, "-m", "train", *arguments], cwd=ROOT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

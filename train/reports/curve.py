@@ -44,6 +44,15 @@ def save_curve(rows, path, *, title, y="return"):
         temporary.unlink(missing_ok=True)
 
 
+def missing():
+    """Why no curve can be drawn on this machine; "" if it can."""
+    try:
+        _matplotlib()
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
 def value_range(train, evaluation):
     """The range of values that the vertical axis shows, and the range of all.
 

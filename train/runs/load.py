@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ..presets import ALGORITHMS
-from ..reports.report import save_film
+from ..reports import report
 from . import run
 
 _CHECKPOINTS = {"newest": run.STATE, "best": run.BEST}
@@ -113,20 +113,25 @@ class Trained:
             self.plan, self.state, episodes=episodes, seed=seed, stochastic=stochastic, constants=constants
         )[1]
 
-    def film(self, path, *, num_steps=240, seed=0):
-        """Films the greedy policy.
+    def film(self, path, *, episodes=None, seed=0, untrained=False):
+        """Films full episodes of the greedy policy.
 
         Args:
             path: ending in .mp4 or .gif; its folder exists.
-            num_steps: how many steps, over as many episodes as they fill.
+            episodes: how many, at least 1; by default as many as fit into 14 seconds.
             seed: of the episodes.
+            untrained: show the policy with which the run began first.
         Returns:
             The path, a `pathlib.Path`.
         Raises:
             ValueError: for another ending, or an environment without a picture.
             FileNotFoundError: if the folder doesn't exist.
+            ImportError: if what writes the film is not installed.
         """
-        return save_film(self.plan, self.state, Path(path), seed=seed, num_steps=num_steps)
+        report.check_name(path)
+        parts = [report.untrained(self.plan)] if untrained else []
+        parts.append(report.trained(self.plan, self.state, episodes))
+        return report.save(report.frames_of(self.plan, parts, seed), Path(path))
 
 
 def _check_shape(space, obs, name="obs"):

@@ -117,6 +117,6 @@ def test_the_best_state_is_loaded_on_request(folder, tmp_path):
 @pytest.mark.parametrize(("name", "head"), [("a.gif", b"GIF89a"), ("a.mp4", b"\0\0\0\x20ftyp")])
 def test_it_is_filmed(folder, tmp_path, name, head):
     agent = train.load(folder)
-    assert agent.film(tmp_path / name, num_steps=5).read_bytes().startswith(head)
+    assert agent.film(tmp_path / name, episodes=1).read_bytes().startswith(head)
     with pytest.raises(ValueError, match=r"must end in .mp4 or .gif, got 'a.avi'"):
         agent.film("a.avi")

@@ -13,7 +13,7 @@ from train.runs import checkpoint, run
 from train.runs.plan import claim, write_plan
 
 TINY = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8"]
-TINY += ["--total-steps", "128", "--film-steps", "2", "--episodes", "3", "--quiet"]
+TINY += ["--total-steps", "128", "--film-episodes", "1", "--episodes", "3", "--quiet"]
 
 
 @pytest.fixture
