@@ -44,7 +44,8 @@ TRAIN = [
     {"train.runs"},
     {"train.reports"},
     {"train.runs.load"},
-    {"train.commands", "train.options"},
+    {"train.showing", "train.options"},
+    {"train.commands"},
     {"train", "train.__main__"},
 ]
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m train ppo | evaluate | resume`."""
+"""The command line: `python -m train ppo | evaluate | resume | record`."""
 
 import sys
 from pathlib import Path
@@ -50,6 +50,7 @@ def _parser(program="python -m train"):
     if program != "jaxenvs train":
         _add_resume(subparsers, program)
         _add_evaluate(subparsers, program)
+        _add_record(subparsers, program)
     return parser
 
 
@@ -89,6 +90,24 @@ def _add_evaluate(subparsers, program):
     evaluate.add_argument("--seed", type=int, default=0, help="of the episodes")
     evaluate.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
     add_set(evaluate)
+
+
+def _add_record(subparsers, program):
+    text = "film a run's agent, or a random policy, into a file"
+    examples = (
+        f"{program} record runs/HeartPole-v0-ppo-1 --to heartpole.mp4",
+        f"{program} record CartPole-v1 --random --to cartpole.gif --episodes 3",
+    )
+    record = subparsers.add_parser("record", help=text, epilog=epilog(*examples), formatter_class=Formatter)
+    record.set_defaults(command=commands.record)
+    record.add_argument("what", metavar="RUN|ID", help="a run's folder, a registered id, or my_env.py:MyEnv")
+    record.add_argument("--to", type=Path, required=True, metavar="FILE", help="the film, ending in .mp4 or .gif")
+    record.add_argument("--episodes", type=integer, help="how many (default: as many as fit into 14 s)")
+    record.add_argument("--seed", type=int, default=0, help="of the episodes")
+    policy = record.add_mutually_exclusive_group()
+    policy.add_argument("--random", action="store_true", help="random actions; an id has no other policy")
+    policy.add_argument("--untrained", action="store_true", help="the policy with which the run began")
+    add_set(record)
 
 
 def _add_training_options(command, algorithm):

@@ -37,6 +37,12 @@ def resume(options):
     return _finish(options, options.run, ended)
 
 
+def record(options):
+    from . import showing
+
+    return _user_errors(showing.record, options)
+
+
 def _is_finished(folder):
     """Whether a run has come to its end and has its last evaluation; if so, says it."""
     from .runs import run

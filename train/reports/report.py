@@ -6,7 +6,8 @@ import jax
 
 from jaxenvs import Environment
 
-from ..presets import ALGORITHMS
+from ..floor.evaluate import evaluate
+from ..presets import ALGORITHMS, REFERENCES
 from ..runs.compiling import compiled, run_once
 from ..runs.log import read_rows
 from .curve import save_curve
@@ -25,8 +26,18 @@ def write_curve(plan, folder):
     changed = plan.training if plan.curve_as_trained else {}
     changes = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
     path = Path(folder) / "curve.png"
-    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{changes}")
+    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{changes}", levels=_levels(plan, changed))
     return path
+
+
+def _levels(plan, changed):
+    """The returns to compare with: that of a random policy, played here, and what is known of the environment."""
+    envs = plan.evaluation_envs(256, **changed)
+    play = jax.jit(lambda envs, key: evaluate(envs, lambda key, obs: envs.sample_actions(key), key).episode_return)
+    arguments = envs, plan.key(plan.seed + 1)
+    returns = compiled(play.lower(*arguments), run_once())(*arguments)
+    known = {} if plan.constants else REFERENCES.get(plan.env, {})
+    return {"random policy": float(returns.mean()), **known}
 
 
 def write_film(plan, state, folder, *, seed, episodes=None):
