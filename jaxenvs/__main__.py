@@ -1,4 +1,4 @@
-"""The command line: `jaxenvs new | check | list | show | train | evaluate | resume`, or `python -m jaxenvs`."""
+"""The command line: `jaxenvs --help`, or `python -m jaxenvs --help`."""
 
 import argparse
 import importlib
@@ -17,8 +17,9 @@ _RESERVED_FILES = {*sys.stdlib_module_names, "gymnasium", "jax", "jaxenvs", "jax
 #: The commands that the trainers' own command line runs.
 TRAINING = {
     "train": "train an agent: jaxenvs train ppo --env ID",
-    "evaluate": "evaluate a run's policy, as JSON",
-    "resume": "continue a run from its last checkpoint",
+    "evaluate": "evaluate a run's policy",
+    "resume": "continue a run from its last checkpoint, or prolong it",
+    "record": "film a run's agent, or a random policy, into a file",
 }
 #: What the trainers import, which the extra `train` installs.
 TRAINERS_NEED = ("chex", "flax", "imageio_ffmpeg", "matplotlib", "optax", "PIL", "tensorboardX", "tqdm")

@@ -154,7 +154,7 @@ def test_a_run_trains_resumes_evaluates_and_films_there(tmp_path):
         )
 
     folder = tmp_path / "run"
-    size = ["--num-envs", "64", "--num-steps", "16", "--minibatches", "2", "--film-steps", "20"]
+    size = ["--num-envs", "64", "--num-steps", "16", "--minibatches", "2", "--film-episodes", "1"]
     train("ppo", "--env", "CartPole-v1", "--total-steps", "40960", "--out", str(folder), *size)
     assert {"state.npz", "curve.png", "evaluation.json"} <= {path.name for path in folder.iterdir()}
     assert list(folder.glob("*.mp4"))

@@ -42,6 +42,9 @@ TRAIN = [
     {"train.presets"},
     {"train.runs"},
     {"train.reports"},
+    {"train.runs.load"},
+    {"train.showing", "train.options"},
+    {"train.commands"},
     {"train", "train.__main__"},
 ]
 

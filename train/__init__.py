@@ -1,7 +1,12 @@
 """Single-file trainers whose entire loop is jitted, and the command line that runs them: `python -m train --help`."""
 
+import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .runs.load import load as load
 
 # Under two names every module would be loaded twice, and nothing of one would be known to the other.
 _OTHER = {"train": "jaxenvs.train", "jaxenvs.train": "train"}.get(__name__, "")
@@ -14,3 +19,10 @@ if getattr(sys.modules.get(_OTHER), "__file__", None) == __file__:
 _IN_ORDER = "--xla_cpu_enable_concurrency_optimized_scheduler"
 if _IN_ORDER not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_IN_ORDER}=false".strip()
+
+
+def __getattr__(name):
+    """`load`, imported when it is first used: importing an algorithm needs no driver."""
+    if name == "load":
+        return importlib.import_module(".runs.load", __name__).load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

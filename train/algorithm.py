@@ -30,13 +30,14 @@ class State(Protocol):
 class Algorithm(Protocol):
     """The names of an algorithm's module."""
 
-    #: A frozen dataclass and pytree of hyperparameters, each with a default and a `#:` comment, which `--help` shows.
+    #: A frozen dataclass and pytree of hyperparameters, made by `floor.config.hyperparameters`. Each has a default, a
+    #: range, which is checked at construction, and a `#:` comment; `--help` shows all three.
     #: Rates are leaves, so that `vmap` maps over them; counts, switches and names are static. It has `num_envs`, the
     #: number of environments played together.
     Config: Any
 
     def check(self, config, devices=1) -> None:
-        """Refuses values that are out of range, and counts that do not fit together or on this number of devices.
+        """Refuses counts that do not fit together or on this number of devices; ranges were checked at construction.
 
         Raises:
             ValueError: naming the hyperparameter, its value and what is allowed.

@@ -22,10 +22,11 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxenvs import VectorEnv, make_vec, rollout, static
+from jaxenvs import VectorEnv, constant, make_vec, rollout, static
 from jaxenvs.random import fusable
 
 from .floor import gradients, networks
+from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.gradients import adam, descend, mean_gradient
 from .floor.heads import choices, distribution_over, features, num_features, num_outputs, to_action
@@ -39,47 +40,46 @@ from .floor.sharding import batch_sharding, per_device, replicate, replicated, s
 _MIN_SAMPLES = 512
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@hyperparameters
 class Config:
     """Hyperparameters. Rates are leaves, which `vmap` can batch; counts, switches and names are static."""
 
     #: Step size of Adam at the start.
-    learning_rate: float = 1e-3
+    learning_rate: float = constant(1e-3, low=0.0)
     #: Step size at the end of the schedule, as a fraction of that at the start.
-    final_learning_rate: float = 0.0
+    final_learning_rate: float = constant(0.0, low=0.0)
     #: Updates over which rates change linearly; 0 is the length of the run.
-    schedule_updates: float = 0.0
+    schedule_updates: float = constant(0.0, low=0.0)
     #: Discount per step.
-    gamma: float = 0.99
+    gamma: float = constant(0.99, low=0.0, high=1.0)
     #: Decay of the advantage trace.
-    lambda_: float = 0.95
+    lambda_: float = constant(0.95, low=0.0, high=1.0)
     #: Clipping range of the probability ratio around 1 (epsilon in the paper).
-    clip: float = 0.2
+    clip: float = constant(0.2, above=0.0)
     #: Clipping range of the value update, if clip_values is on.
-    value_clip: float = 0.2
+    value_clip: float = constant(0.2, above=0.0)
     #: Weight of the value loss.
-    value_cost: float = 0.5
+    value_cost: float = constant(0.5, low=0.0)
     #: Weight of the policy's entropy at the start.
-    entropy_bonus: float = 0.0
+    entropy_bonus: float = constant(0.0, low=0.0)
     #: Weight of the entropy at the end of the schedule, as a fraction of that at the start.
-    final_entropy_bonus: float = 1.0
+    final_entropy_bonus: float = constant(1.0, low=0.0)
     #: Maximum global norm of a gradient.
-    max_grad_norm: float = 0.5
+    max_grad_norm: float = constant(0.5, above=0.0)
     #: Initial log standard deviation of continuous actions.
-    log_std: float = 0.0
+    log_std: float = constant(0.0, low=-20.0, high=10.0)
     #: Environments stepped together.
-    num_envs: int = static(256)
+    num_envs: int = static(256, low=1)
     #: Steps per environment and update.
-    num_steps: int = static(128)
+    num_steps: int = static(128, low=1)
     #: Passes over the data of an update.
-    epochs: int = static(4)
+    epochs: int = static(4, low=1, high=10_000)
     #: Parts of the data, one gradient step each.
-    minibatches: int = static(4)
+    minibatches: int = static(4, low=1)
     #: Consecutive steps that stay together when the data is shuffled.
-    segment: int = static(8)
+    segment: int = static(8, low=1)
     #: The body of actor and critic: mlp, cnn or small-cnn (from Python also a flax.linen module).
-    network: Any = static("mlp")  # noqa: RUF009 - as for the others, whose types tell ruff more
+    network: Any = static("mlp")
     #: Widths of the hidden layers of mlp.
     hidden: tuple[int, ...] = static((64, 64))
     #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
@@ -139,9 +139,6 @@ class Batch(NamedTuple):
 
 def check(config, devices=1):
     """See `algorithm.Algorithm.check`."""
-    for name in ("num_envs", "num_steps", "epochs", "minibatches", "segment"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
     networks.check(config.network, config.hidden, config.activation)
     if config.num_steps % config.segment:
         raise ValueError(f"num_steps must be a multiple of segment={config.segment}, got {config.num_steps}")

@@ -107,6 +107,26 @@ PRESETS = {
 }
 
 
+#: Returns to compare with, by environment and with its default constants; docs/environments.md has where they are from.
+REFERENCES = {
+    "Acrobot-v1": {"goal": -80.0},
+    "CartPole-v0": {"optimum": 200.0},
+    "CartPole-v1": {"optimum": 500.0},
+    "FiveChoices-v0": {"optimum": 1.0},
+    "HeartPole-v0": {"optimum": -123.31},
+    "HeartPole-v1": {"best simple policy": 437.2},
+    "MountainCar-v0": {"optimum, about": -98.0},
+    "MountainCarContinuous-v0": {"goal": 93.0},
+    "Pendulum-v1": {"goal": -150.0},
+    "PointIntercept-v0": {"optimum": 1.0},
+    "PointInterceptContinuous-v0": {"optimum": 1.0},
+    "PointInterceptContinuousRandom-v0": {"optimum": 1.0},
+    "PointInterceptRandom-v0": {"optimum": 1.0},
+    "RocketLanding-v0": {"classical controller": 142.5},
+    "SimpleRocket-v0": {"PD law": 732.7},
+}
+
+
 def preset(algorithm, env_id):
     """The preset of an algorithm for an environment; a plain one where none was made."""
     return PRESETS.get((algorithm, env_id), Preset())

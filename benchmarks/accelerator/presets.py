@@ -19,7 +19,7 @@ def rows(quick, ceilings):
 
 def measure(id, goal):
     """A row: one run that fills the cache, then one for each seed."""
-    command = ["ppo", "--env", id, "--until", str(goal), "--film-steps", "0"]
+    command = ["ppo", "--env", id, "--until", str(goal), "--film-episodes", "0"]
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "compiled"
         first = solve(command, SEEDS[0], cache)

@@ -3,31 +3,30 @@
 repeat: try the best policy with noise in its weights in every environment; keep it if its mean return is higher
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxenvs import VectorEnv, make_vec, rollout, static
+from jaxenvs import VectorEnv, constant, make_vec, rollout, static
 from jaxenvs.random import fusable
+from train.floor.config import hyperparameters
 from train.floor.episodes import check_batch, episode_metrics
 from train.floor.heads import distribution_over, features, num_features, num_outputs, to_action
 from train.floor.sharding import replicated
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@hyperparameters
 class Config:
     """Hyperparameters."""
 
     #: Standard deviation of the noise in the weights.
-    noise: float = 1.0
+    noise: float = constant(1.0, low=0.0)
     #: Environments played together.
-    num_envs: int = static(16)
+    num_envs: int = static(16, low=1)
     #: Steps in each of them.
-    num_steps: int = static(64)
+    num_steps: int = static(64, low=1)
 
 
 class TrainState(NamedTuple):
@@ -42,9 +41,6 @@ class TrainState(NamedTuple):
 
 
 def check(config, devices=1):
-    for name in ("num_envs", "num_steps"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}")
     if devices != 1:
         raise ValueError(f"devices must be 1, got {devices}")
 

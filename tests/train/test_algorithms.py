@@ -285,7 +285,7 @@ def test_the_command_line_trains_evaluates_films_and_resumes(name, tmp_path, cap
             options += [f"--{field.name.replace('_', '-')}", text]
     folder = tmp_path / "run"
     steps = str(4 * case.module.steps_per_update(case.tiny))
-    command = [name, "--env", "Brief-v0", "--total-steps", steps, "--out", str(folder), "--film-steps", "30"]
+    command = [name, "--env", "Brief-v0", "--total-steps", steps, "--out", str(folder), "--film-episodes", "1"]
     assert main([*command, "--episodes", "8", "--quiet", "--seed", "7", *options]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["episodes"] == 8 and 1 <= figures["mean"] <= 20
@@ -296,4 +296,4 @@ def test_the_command_line_trains_evaluates_films_and_resumes(name, tmp_path, cap
     assert rows[-1]["steps"] == int(steps) and all("eval_mean" in row for row in rows)
     assert main(["evaluate", str(folder), "--episodes", "4"]) == 0
     assert json.loads(capsys.readouterr().out)["episodes"] == 4
-    assert main(["resume", str(folder), "--film-steps", "0", "--episodes", "4", "--quiet"]) == 0
+    assert main(["resume", str(folder), "--film-episodes", "0", "--episodes", "4", "--quiet"]) == 0

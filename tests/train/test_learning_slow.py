@@ -17,7 +17,7 @@ ROCKET_GOAL = 725.0
 
 def trained(tmp_path_factory, env_id):
     folder = tmp_path_factory.mktemp(env_id) / "run"
-    assert main(["ppo", "--env", env_id, "--out", str(folder), "--film-steps", "0", "--quiet"]) == 0
+    assert main(["ppo", "--env", env_id, "--out", str(folder), "--film-episodes", "0", "--quiet"]) == 0
     return folder
 
 

@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 COUNTS = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8,8"]
 ROCKET = ["ppo", "--env", "SimpleRocket-v0", *COUNTS]
 SHORT = ["--total-steps", "128", "--quiet"]
-REPORT = ["--film-steps", "0", "--episodes", "3", "--quiet"]
+REPORT = ["--film-episodes", "0", "--episodes", "3", "--quiet"]
 FIGURES = {"mean", "standard_error", "median", "quantiles", "mean_length", "episodes"}
 
 
@@ -79,7 +79,7 @@ def command(environment):
 def finished(tmp_path_factory, command):
     """(folder, finished process) of a tiny run from the shell, pictures and all."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    options = ["--total-steps", "2_048", "--film-steps", "10", "--episodes", "16", "--set", "retreat_cost=5"]
+    options = ["--total-steps", "2_048", "--film-episodes", "1", "--episodes", "16", "--set", "retreat_cost=5"]
     return folder, command(*ROCKET, *options, "--out", folder)
 
 
@@ -153,7 +153,7 @@ def test_help_explains_the_other_options(ppo_help):
         "--out",
         "--set",
         "--episodes",
-        "--film-steps",
+        "--film-episodes",
         "--quiet",
     ):
         assert re.search(rf" {flag}( \S+)? [a-z][\w ]+", ppo_help)
@@ -199,12 +199,29 @@ WRONG = [
     pytest.param(["--devices", "3"], "devices must divide num_envs=8 and the 8 segments", id="devices"),
     pytest.param(["--devices", "two"], "must be an integer, got 'two'", id="devices in words"),
     pytest.param(["--episodes", "0"], "--episodes must be at least 1, got 0", id="no episodes"),
-    pytest.param(["--film-steps", "-1"], "--film-steps must be at least 0, got -1", id="negative film"),
+    pytest.param(["--film-episodes", "-1"], "--film-episodes must be at least 0, got -1", id="negative film"),
     pytest.param(["--learning-rate", "fast"], "invalid float value: 'fast'", id="rate in words"),
     pytest.param(["--stagger", "maybe"], "must be true or false, got 'maybe'", id="neither true nor false"),
     pytest.param(["--hidden", "8,wide"], "must be an integer, got 'wide'", id="hidden in words"),
     pytest.param(["--hidden", "8,0"], "hidden must be widths of at least 1, got (8, 0)", id="hidden of no width"),
     pytest.param(["--speed", "3"], "unrecognized arguments: --speed", id="unknown option"),
+    pytest.param(["--learning-rate", "-1"], "learning_rate must be at least 0.0, got -1.0", id="negative rate"),
+    pytest.param(["--gamma", "2"], "gamma must be at least 0.0 and at most 1.0, got 2.0", id="discount above 1"),
+    pytest.param(["--clip", "0"], "clip must be above 0.0, got 0.0", id="no clipping range"),
+    pytest.param(["--value-cost", "nan"], "value_cost must be at least 0.0, got nan", id="cost that is no number"),
+    pytest.param(["--max-grad-norm", "inf"], "max_grad_norm must be above 0.0, got inf", id="infinite norm"),
+    pytest.param(["--epochs", "1e8"], "epochs must be at least 1 and at most 10000, got 100000000", id="epochs"),
+    pytest.param(["--num-envs", "1_000_000_000"], "num_envs=1000000000 and", id="more environments than memory"),
+    pytest.param(["--num-envs", "1e12"], "num_envs must", id="more environments than integers"),
+    pytest.param(["--total-steps", "1e15"], "--total-steps must be at most 274,877,906,816 for", id="too many steps"),
+    pytest.param(["--episodes", "1e9"], "--episodes 1000000000 would need at least", id="more episodes than memory"),
+    pytest.param(["--episodes", "1e12"], "--episodes must be at most 2,147,483,647", id="more episodes than integers"),
+    pytest.param(["--lr", "1e-3"], "unrecognized arguments: --lr; did you mean --learning-rate?", id="lr"),
+    pytest.param(["--steps", "9"], "unrecognized arguments: --steps; did you mean --total-steps?", id="steps"),
+    pytest.param(["--n-envs=4"], "unrecognized arguments: --n-envs=4; did you mean --num-envs?", id="n-envs"),
+    pytest.param(["--learning-rat3", "1"], "did you mean --learning-rate?", id="misspelt"),
+    pytest.param(["--set", "num_envs=5"], "is not a constant of the environment but the size of the batch", id="batch"),
+    pytest.param(["--set", "id=5"], "'id=5' is not a constant: name the environment by --env 5", id="constant id"),
     pytest.param(["--env", "tests/Endless-v0"], "tests/Endless-v0 has no time limit", id="no time limit"),
 ]  # fmt: skip
 
@@ -213,6 +230,15 @@ WRONG = [
 def test_a_wrong_option_is_refused_and_nothing_is_made(capsys, tmp_path, wrong, said):
     assert said in refused(capsys, [*ROCKET, *SHORT, "--out", tmp_path / "run", *wrong])
     assert contents(tmp_path) == {"here": False}
+
+
+@pytest.mark.parametrize("text", ["64,64", "(64, 64)", "[64, 64]", " 64, 64 "])
+def test_widths_are_written_as_they_are_printed_or_with_a_comma(text):
+    assert _parser().parse_args(["ppo", "--env", "x", "--hidden", text]).hidden == (64, 64)
+
+
+def test_one_width_is_a_tuple_of_one():
+    assert _parser().parse_args(["ppo", "--env", "x", "--hidden", "(64,)"]).hidden == (64,)
 
 
 def test_a_wrong_option_makes_no_folder_of_the_default_name(capsys, tmp_path):
@@ -283,7 +309,7 @@ def test_an_evaluation_with_a_wrong_option_is_refused(capsys, folder, wrong, sai
     assert said in refused(capsys, ["evaluate", folder, *wrong])
 
 
-@pytest.mark.parametrize(("option", "value"), [("--episodes", "0"), ("--film-steps", "-1")])
+@pytest.mark.parametrize(("option", "value"), [("--episodes", "0"), ("--film-episodes", "-1")])
 def test_resuming_with_a_wrong_option_is_refused(capsys, copy, option, value):
     before = contents(copy)
     assert f"{option} must be at least" in refused(capsys, ["resume", copy, option, value])
@@ -305,7 +331,7 @@ def test_a_run_ends_well(finished):
 def test_a_run_leaves_all_its_files(finished):
     names = {path.name for path in finished[0].iterdir() if not path.name.startswith("events.out.tfevents.")}
     assert names == {
-        "config.json", "metrics.jsonl", "state.npz", "curve.png", "film.gif", "film.mp4", "evaluation.json"
+        "config.json", "metrics.jsonl", "state.npz", "best.npz", "curve.png", "film.gif", "film.mp4", "evaluation.json"
     }  # fmt: skip
     assert len(list(finished[0].glob("events.out.tfevents.*"))) == 1
 
@@ -345,7 +371,7 @@ def test_a_quiet_run_shows_no_progress(capsys, tmp_path):
 
 
 def test_a_run_says_that_it_reached_its_return_and_keeps_it(capsys, tmp_path):
-    arguments = [*ROCKET, "--total-steps", "1024", "--until", "-1000000", "--film-steps", "0", "--episodes", "3"]
+    arguments = [*ROCKET, "--total-steps", "1024", "--until", "-1000000", "--film-episodes", "0", "--episodes", "3"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
     shown = capsys.readouterr()
     assert re.search(r"^a return of -1e\+06 is reached: -?[\d.]+ at 128 steps$", shown.err, re.MULTILINE)
@@ -420,6 +446,58 @@ def test_evaluation_leaves_the_run_as_it_is(capsys, folder):
     assert contents(folder) == before
 
 
+def test_without_ffmpeg_a_run_says_so_first_and_keeps_all_the_rest(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "nowhere"))
+    folder = tmp_path / "run"
+    arguments = [*ROCKET, "--total-steps", "128", "--film-episodes", "1", "--episodes", "3", "--out", str(folder)]
+    assert main(arguments) == 0
+    shown = capsys.readouterr()
+    assert strict(shown.out)["episodes"] == 3
+    warning, later = shown.err.index("warning: an MP4 needs"), shown.err.index("film: not made: film.mp4")
+    assert warning < shown.err.index("compiled in") < later
+    assert {"evaluation.json", "curve.png", "film.gif"} <= {path.name for path in folder.iterdir()}
+
+
+def test_on_a_terminal_an_evaluation_is_a_table(capsys, folder, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert main(["evaluate", str(folder), "--episodes", "8"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"mean +-?[\d.]+ \+- [\d.]+ \(standard error\)", next(x for x in lines if x.startswith("mean "))
+    )
+    assert any(re.fullmatch(r"episodes +8", line) for line in lines) and len(lines) == len(FIGURES) + 3
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(capsys, copy):
+    before = contents(copy)
+    assert main(["resume", str(copy)]) == 0
+    shown = capsys.readouterr()
+    assert f"{copy} is finished: it made all its 2,048 steps, and nothing was changed." in shown.err
+    assert f"resume {copy} --total-steps 4_096" in shown.err and shown.out == ""
+    assert contents(copy) == before
+
+
+def test_a_finished_run_that_lost_its_evaluation_gets_it_when_resumed(capsys, copy):
+    (copy / "evaluation.json").unlink()
+    assert main(["resume", str(copy), *REPORT]) == 0
+    assert strict(capsys.readouterr().out)["steps"] == 2048 and (copy / "evaluation.json").exists()
+
+
+def test_a_finished_run_is_prolonged(capsys, copy):
+    assert main(["resume", str(copy), "--total-steps", "4_096", *REPORT]) == 0
+    assert strict(capsys.readouterr().out)["steps"] == 4096
+    rows = [json.loads(line)["steps"] for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert rows == sorted(set(rows)) and {0, 2048, 4096} <= set(rows)
+    assert json.loads((copy / "config.json").read_text())["total_steps"] == 4096
+
+
+def test_a_run_cannot_be_prolonged_to_fewer_steps_than_it_has(capsys, copy):
+    before = contents(copy)
+    said = refused(capsys, ["resume", copy, "--total-steps", "2000"])
+    assert "--total-steps must be above the 2,048 steps" in said and said.endswith("got 2,000")
+    assert contents(copy) == before
+
+
 def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("train.runs.run._run_on", lambda plan, folder, state, log, *_: bool(log.close()))
     folder = tmp_path / "run"
@@ -430,14 +508,18 @@ def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkey
 
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environment, command, tmp_path):
     folder = tmp_path / "run"
-    arguments = [*ROCKET, "--total-steps", "800_000", "--film-steps", "0", "--episodes", "3", "--out", str(folder)]
+    arguments = [*ROCKET, "--total-steps", "800_000", "--film-episodes", "0", "--episodes", "3", "--out", str(folder)]
     process = subprocess.Popen(
         [sys.executable, "-m", "train", *arguments], cwd=ROOT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     deadline = time.monotonic() + 120
     figures = folder / "metrics.jsonl"
-    while not (figures.exists() and figures.read_text()) and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (figures.exists() and figures.read_text().count("\n") > 1)
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)

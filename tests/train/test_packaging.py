@@ -13,7 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8", "--quiet"]
-SHORT = ["--total-steps", "256", "--film-steps", "0", "--episodes", "2", "--out", "run"]
+SHORT = ["--total-steps", "256", "--film-episodes", "0", "--episodes", "2", "--out", "run"]
 
 
 def settings():

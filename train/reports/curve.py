@@ -10,12 +10,11 @@ import numpy as np
 _SPREAD = 6.0
 
 
-def save_curve(rows, path, *, title, y="return"):
+def save_curve(rows, path, *, title, y="return", levels=None):
     """Draws a learning curve: the return in training, and evaluations with a band of two standard errors.
 
-    Where the early returns are so much worse (or better) than those of the second half of training that they
-    would press the rest into a line, the axis is cut to the second half with a margin, its label says so, and
-    a smaller picture below shows all.
+    The picture shows the entire course. Where the early returns are so much worse (or better) than those of the second
+    half of training that they press the rest into a line, a second panel below magnifies the end.
 
     Args:
         rows: sequence of dicts with `steps`, `return_mean`, and optionally `eval_mean` and `eval_se`; a value
@@ -23,6 +22,7 @@ def save_curve(rows, path, *, title, y="return"):
         path: of the PNG; its folder exists.
         title: over the picture.
         y: what the vertical axis shows.
+        levels: dict of label to return, drawn as horizontal lines, such as {"optimum": -123.31}.
     Raises:
         ValueError: if no row has a finite return_mean or eval_mean.
         FileNotFoundError: if the folder doesn't exist.
@@ -35,13 +35,22 @@ def save_curve(rows, path, *, title, y="return"):
         raise ValueError(f"a curve needs a finite return_mean or eval_mean, found none in {len(rows)} rows")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path} can't be written: there is no folder {path.parent}")
-    figure = _figure(figure_class, train, evaluation, title, y)
+    figure = _figure(figure_class, train, evaluation, title, y, levels or {})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         figure.savefig(temporary, format="png", dpi=150)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def missing():
+    """Why no curve can be drawn on this machine; "" if it can."""
+    try:
+        _matplotlib()
+    except ImportError as error:
+        return str(error)
+    return ""
 
 
 def value_range(train, evaluation):
@@ -95,33 +104,49 @@ def _series(rows, key, error_key=None):
     return np.array(points, np.float64).reshape(-1, 3)
 
 
-def _figure(figure_class, train, evaluation, title, y):
+def _figure(figure_class, train, evaluation, title, y, levels):
     (low, high), (least, greatest) = value_range(train, evaluation)
     figure = figure_class(figsize=(8, 5), layout="constrained")
     if low <= least and greatest <= high:
         main = last = figure.add_subplot()
-        main.set_ylabel(y)
     else:
-        main, last = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        main.set_ylabel(f"{y} (axis cut, see below)")
-        last.set_ylabel("all of it")
+        main, last = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        last.set_ylabel("the end, magnified")
         _lines(last, train, evaluation, marker_size=2)
+        last.set_ylim(low, high)
+        _levels(last, {name: value for name, value in levels.items() if low <= value <= high})
+    main.set_ylabel(y)
     _lines(main, train, evaluation, marker_size=3.5)
-    main.set_ylim(low, high)
+    _levels(main, levels)
     main.set_title(title, loc="left", fontweight="bold")
-    main.legend(frameon=False, loc="lower right")
+    main.legend(frameon=False, loc="best")
     last.set_xlabel("environment steps")
     last.xaxis.set_major_formatter(lambda steps, _: steps_label(steps))
     return figure
 
 
+def _levels(axes, levels):
+    for name, value in levels.items():
+        axes.axhline(value, color="#6b7280", linewidth=1.0, linestyle="--")
+        axes.annotate(
+            f"{name} {value:,.6g}", (0.01, value), (0, 2), xycoords=("axes fraction", "data"),
+            textcoords="offset points", fontsize=8, color="#4b5563",
+        )  # fmt: skip
+
+
 def _lines(axes, train, evaluation, marker_size):
     if len(train):
-        axes.plot(*train[:, :2].T, color="#8fb3dc", linewidth=1.4, marker="." * (len(train) == 1), label="training")
+        axes.plot(
+            *train[:, :2].T,
+            color="#8fb3dc",
+            linewidth=1.4,
+            marker="." * (len(train) == 1),
+            label="episodes while training",
+        )
     if len(evaluation):
         steps, mean, error = evaluation.T
         axes.fill_between(steps, mean - 2 * error, mean + 2 * error, color="#d9534f", alpha=0.2, linewidth=0)
-        label = "evaluation, two standard errors" if error.any() else "evaluation"
+        label = "evaluation, 2 standard errors; first: untrained" if error.any() else "evaluation"
         axes.plot(steps, mean, color="#c9302c", linewidth=1.8, marker="o", markersize=marker_size, label=label)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
     axes.grid(color="#e4e7ee", linewidth=0.8)

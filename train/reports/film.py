@@ -12,6 +12,23 @@ import numpy as np
 _PALETTE_SAMPLE = 3_000_000
 
 
+def missing():
+    """What cannot be written on this machine, and why: {".gif": "a GIF needs Pillow: ..."}, or an empty dict.
+
+    ffmpeg is started once: a file that is there may not run.
+    """
+    found = {}
+    try:
+        _pillow()
+    except ImportError as error:
+        found |= {".gif": str(error), ".mp4": f"the text of a film needs Pillow: {str(error).rpartition(': ')[2]}"}
+    try:
+        subprocess.run([_imageio_ffmpeg().get_ffmpeg_exe(), "-version"], capture_output=True, check=True, timeout=20)
+    except (ImportError, RuntimeError, OSError, subprocess.SubprocessError) as error:
+        found.setdefault(".mp4", f"an MP4 needs an ffmpeg that runs: {error}")
+    return found
+
+
 def save_gif(frames, path, *, fps):
     """Writes frames as an endlessly repeating GIF with one palette for all.
 

@@ -1,23 +1,21 @@
-"""What a finished run shows a person: the learning curve, and a film of the trained agent."""
+"""What a finished run shows a person: the learning curve, and a film of the untrained and the trained agent."""
 
-import operator
 from pathlib import Path
 
 import jax
 
 from jaxenvs import Environment
-from jaxenvs.random import fusable
-from jaxenvs.rollout import scan_steps
 
-from ..presets import ALGORITHMS
+from ..floor.evaluate import evaluate
+from ..presets import ALGORITHMS, REFERENCES
+from ..runs.compiling import compiled, run_once
 from ..runs.log import read_rows
 from .curve import save_curve
-from .film import save_gif, save_mp4
+from .episodes import Frames, Part
+from .film import missing, save_gif, save_mp4
 
-# The highest frame rate of a GIF; faster films leave frames out.
-_GIF_FPS = 25
-# Seconds for which the last picture of an episode stands still, or as long as the episode was, if that is shorter.
-_HOLD = 0.8
+# Seconds of a film for an untrained policy and for a trained one.
+_BEFORE, _AFTER = 6.0, 14.0
 
 
 def write_curve(plan, folder):
@@ -28,63 +26,104 @@ def write_curve(plan, folder):
     changed = plan.training if plan.curve_as_trained else {}
     changes = f", evaluated with {', '.join(f'{name}={value}' for name, value in changed.items())}" if changed else ""
     path = Path(folder) / "curve.png"
-    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{changes}")
+    save_curve(rows, path, title=f"{plan.algorithm.upper()} on {plan.name}{changes}", levels=_levels(plan, changed))
     return path
 
 
-def write_film(plan, state, folder, *, seed, num_steps):
-    """Films the greedy policy in the environment as it is, as `film.gif` and `film.mp4`.
+def _levels(plan, changed):
+    """The returns to compare with: that of a random policy, played here, and what is known of the environment."""
+    envs = plan.evaluation_envs(256, **changed)
+    play = jax.jit(lambda envs, key: evaluate(envs, lambda key, obs: envs.sample_actions(key), key).episode_return)
+    arguments = envs, plan.key(plan.seed + 1)
+    returns = compiled(play.lower(*arguments), run_once())(*arguments)
+    known = {} if plan.constants else REFERENCES.get(plan.env, {})
+    return {"random policy": float(returns.mean()), **known}
+
+
+def write_film(plan, state, folder, *, seed, episodes=None):
+    """Films the untrained policy and the trained one, in the environment as it is, as `film.gif` and `film.mp4`.
 
     Args:
         plan, state: of the run.
         folder: where to.
         seed: of the episodes filmed.
-        num_steps: how many steps, over as many episodes as they fill. How an episode ended stands still for a moment.
+        episodes: of the trained policy, at least 1; by default as many as fit into 14 seconds.
     Returns:
-        The two paths; none if the environment has no picture.
+        (paths, problems): the films, none if the environment has no picture, and for each that could not be written a
+        sentence.
     """
+    env = plan.evaluation_envs(1).env
+    if not has_picture(env):
+        return [], []
+    frames = frames_of(plan, [untrained(plan), trained(plan, state, episodes)], seed)
+    written, problems = [], []
+    for name in ("film.gif", "film.mp4"):
+        try:
+            written.append(save(frames, Path(folder) / name))
+        except (ImportError, OSError, RuntimeError) as error:
+            problems.append(f"{name}: {error}")
+    return written, problems
+
+
+def has_picture(env):
+    return type(env).render is not Environment.render
+
+
+def save(frames, path):
+    """Writes `Frames` as an MP4 or a GIF; returns the path.
+
+    Raises:
+        ValueError: for another ending.
+        ImportError, OSError: as `save_gif` and `save_mp4`.
+    """
+    check_name(path)
+    (save_mp4 if path.suffix == ".mp4" else save_gif)(iter(frames), path, fps=frames.fps)
+    return path
+
+
+def check_name(path):
+    """Refuses a film that could not be written, before it is made.
+
+    Raises:
+        ValueError: if the name ends in something else than .mp4 or .gif.
+        FileNotFoundError: if its folder does not exist.
+        ImportError: if what writes it is missing.
+    """
+    path = Path(path)
+    if path.suffix not in (".mp4", ".gif"):
+        raise ValueError(f"a film's name must end in .mp4 or .gif, got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} can't be written: there is no folder {path.parent}")
+    if path.suffix in (found := missing()):
+        raise ImportError(found[path.suffix])
+
+
+def frames_of(plan, parts, seed):
+    """The `Frames` of some parts in a run's environment of evaluation."""
     envs = plan.evaluation_envs(1)
-    if type(envs.env).render is Environment.render:
-        return ()
-    fps = envs.env.render_fps
-    frames = _frames(envs.env, *_played(plan, envs, state, jax.random.key(seed), num_steps), hold=round(_HOLD * fps))
-    stride = -(-fps // _GIF_FPS)
-    gif, mp4 = Path(folder) / "film.gif", Path(folder) / "film.mp4"
-    save_gif(frames[::stride], gif, fps=fps / stride)
-    save_mp4(frames, mp4, fps=fps)
-    return gif, mp4
+    if not has_picture(envs.env):
+        raise ValueError(f"{plan.name} has no picture: it does not define render(state)")
+    return Frames(envs.env, parts, jax.random.key(seed), envs.max_episode_steps)
 
 
-def _frames(env, first, moved, begun, length, done, *, hold):
-    """Pictures of a first state, of each state that was reached, and of each new start."""
-    frames = [env.render(first)]
-    for t in range(len(done)):
-        frames.append(env.render(jax.tree.map(operator.itemgetter(t), moved)))
-        if done[t]:
-            frames += [frames[-1]] * (min(hold, int(length[t])) - 1)
-            frames.append(env.render(jax.tree.map(operator.itemgetter(t), begun)))
-    return frames
+def trained(plan, state, episodes=None):
+    """The `Part` of a run's greedy policy."""
+    return Part("trained policy", _acting(plan), (plan.config, state), episodes, _AFTER)
 
 
-def _played(plan, envs, state, key, num_steps):
-    """An environment's first state, and for each step: the next state, the state after autoreset, the length, done.
+def untrained(plan, episodes=None):
+    """The `Part` of the greedy policy with which a run began."""
+    init = jax.jit(ALGORITHMS[plan.algorithm].init)
+    arguments = plan.config, plan.training_envs(), plan.key(plan.seed)
+    state = compiled(init.lower(*arguments), run_once())(*arguments)
+    return Part("untrained policy", _acting(plan), (plan.config, state), episodes, _BEFORE)
 
-    NumPy arrays with the steps in front; `length` is that of the episode so far.
-    """
-    algorithm = ALGORITHMS[plan.algorithm]
 
-    @jax.jit
-    def play(config, envs, state, key):
-        start_key, run_key = jax.random.split(key)
-        first, obs = envs.reset(start_key)
+def _acting(plan):
+    algorithm, env = ALGORITHMS[plan.algorithm], plan.evaluation_envs(1).env
 
-        def collect(moment):
-            step = moment.step
-            return moment.moved, moment.after, step.episode_length, step.terminated | step.truncated
+    def act(arguments, key, obs):
+        config, state = arguments
+        return algorithm.policy(config, env, state)(key, obs)
 
-        act = algorithm.policy(config, envs, state)
-        _, _, steps = scan_steps(envs, act, run_key, first, obs, num_steps, collect)
-        return first.env_state, steps
-
-    first, steps = jax.device_get(play(plan.config, envs, state, fusable(key)))
-    return jax.tree.map(lambda x: x[0], first), *jax.tree.map(lambda x: x[:, 0], steps)
+    return act

@@ -76,6 +76,24 @@ def read_rows(path):
     return rows
 
 
+def shown_figures(row):
+    """The figures of a row that a progress line shows.
+
+    >>> row = {"return_mean": 21.5, "return_min": 9.0, "return_max": 48.0, "length_mean": 21.5, "eval_mean": 180.25}
+    >>> shown_figures(row)
+    'return 21.5 (9 to 48), length 21.5, evaluation 180.25'
+    """
+    parts = []
+    if "return_mean" in row:
+        extent = f" ({row['return_min']:.6g} to {row['return_max']:.6g})" if "return_min" in row else ""
+        parts.append(f"return {row['return_mean']:.6g}{extent}")
+    if "length_mean" in row:
+        parts.append(f"length {row['length_mean']:.6g}")
+    if "eval_mean" in row:
+        parts.append(f"evaluation {row['eval_mean']:.6g}")
+    return ", ".join(parts)
+
+
 class Progress:
     """A bar with steps, steps/s, time left and return; plain lines where the output is no terminal."""
 
@@ -96,8 +114,7 @@ class Progress:
 
     def advance(self, steps, row):
         """Moves the bar on by some steps, and shows the row's figures."""
-        shown = {"return": row.get("return_mean"), "evaluation": row.get("eval_mean")}
-        figures = ", ".join(f"{name} {value:.6g}" for name, value in shown.items() if value is not None)
+        figures = shown_figures(row)
         self._bar.set_postfix_str(figures, refresh=False)
         self._bar.update(steps)
         if self._plain and not self._quiet:

@@ -113,7 +113,7 @@ def read_plan(folder):
         algorithm = ALGORITHMS[stored["algorithm"]]
         config = {k: tuple(v) if isinstance(v, list) else v for k, v in stored["config"].items()}
         names = {field.name for field in dataclasses.fields(Plan)}
-        plan = {**{k: v for k, v in stored.items() if k in names}, "config": algorithm.Config(**config)}
+        plan = {**{k: v for k, v in stored.items() if k in names}, "config": _config(path, algorithm, config)}
         if not (isinstance(plan["total_steps"], int) and isinstance(plan["seed"], int)):
             raise TypeError("total_steps and seed must be integers")
         if not isinstance(plan.get("until"), int | float | None):
@@ -123,3 +123,10 @@ def read_plan(folder):
         return Plan(**plan)
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
+
+
+def _config(path, algorithm, values):
+    try:
+        return algorithm.Config(**values)
+    except ValueError as error:
+        raise RunError(f"{path}: {error}") from error

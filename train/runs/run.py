@@ -1,6 +1,7 @@
 """The driver: chunks of updates on the device, and between them a progress bar, figures, evaluation and saving."""
 
 import contextlib
+import dataclasses
 import math
 import signal
 import time
@@ -20,6 +21,8 @@ from .programs import Programs
 
 # Chunks of a run: after each, the bar moves, the state is saved and the policy is evaluated.
 _CHUNKS = 40
+#: A run's checkpoints: the newest, and that with the best evaluation of the learning curve.
+STATE, BEST = "state.npz", "best.npz"
 
 
 def begin(plan, folder, *, quiet=False, devices=1):
@@ -49,23 +52,37 @@ def begin(plan, folder, *, quiet=False, devices=1):
         claim(folder)
         write_plan(plan, folder)
         # A run that is killed before its first chunk can then be resumed as well.
-        checkpoint.save(folder / "state.npz", state)
+        checkpoint.save(folder / STATE, state)
         return _run_on(plan, folder, state, Log(folder), quiet, programs, began)
 
 
-def resume(folder, *, quiet=False, devices=1):
+def resume(folder, *, quiet=False, devices=1, total_steps=None):
     """Resumes a run from its last checkpoint, as if it had never been stopped.
 
     Args, Returns: as for `begin`.
+        total_steps: prolongs the run: its steps, those that it has made included. Schedules whose length is that of the
+            run then have the new length, from the next update on.
     Raises:
-        RunError: if the folder holds no run, or a damaged one.
+        RunError: if the folder holds no run, or a damaged one, or if it cannot be prolonged to so few steps.
     """
     plan, state = read(folder)
+    if total_steps is not None:
+        plan = _prolonged(plan, folder, int(state.updates) * plan.steps_per_update, total_steps)
     mesh = _mesh(plan, devices)
     began = time.perf_counter()
     with contextlib.closing(Programs(plan, mesh)) as programs:
+        if total_steps is not None:
+            write_plan(plan, Path(folder))
         log = Log(folder, upto=int(state.updates) * plan.steps_per_update)
         return _run_on(plan, Path(folder), state, log, quiet, programs, began)
+
+
+def _prolonged(plan, folder, done, total_steps):
+    if reached(plan, read_figures(folder)):
+        raise RunError(f"{folder} ended at {done:,} steps because it reached a return of {plan.until:g}")
+    if total_steps <= done:
+        raise RunError(f"--total-steps must be above the {done:,} steps that {folder} has made, got {total_steps:,}")
+    return dataclasses.replace(plan, total_steps=total_steps)
 
 
 def read_figures(folder):
@@ -74,8 +91,9 @@ def read_figures(folder):
 
 
 def reached(plan, rows):
-    """Whether the last of the figures is the return at which the run ends early."""
-    return plan.until is not None and bool(rows) and rows[-1].get("eval_mean", -math.inf) >= plan.until
+    """Whether the last of the figures is the return at which the run ends early; row 0, untrained, is not."""
+    last = rows[-1] if rows else {"steps": 0}
+    return plan.until is not None and last["steps"] > 0 and last.get("eval_mean", -math.inf) >= plan.until
 
 
 def _mesh(plan, devices):
@@ -83,8 +101,8 @@ def _mesh(plan, devices):
     return mesh_of(devices)
 
 
-def read(folder):
-    """(Plan, state) of a run, as its last checkpoint has it.
+def read(folder, name=STATE):
+    """(Plan, state) of a run, as a checkpoint has it: `STATE`, the last one, or `BEST`.
 
     Raises:
         RunError: if the folder holds no run, or a damaged one.
@@ -92,7 +110,7 @@ def read(folder):
     plan = read_plan(folder)
     try:
         like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
-        return plan, checkpoint.load(Path(folder) / "state.npz", like)
+        return plan, checkpoint.load(Path(folder) / name, like)
     except LoadError as error:
         fix = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
         raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {fix}") from error
@@ -129,6 +147,9 @@ def _run_on(plan, folder, state, log, quiet, programs, began):
         programs.wait()
         progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}")
         interrupt = stack.enter_context(_Interrupt())
+        if not log.rows and int(state.updates) == 0:
+            log.write({"steps": 0} | programs.assess(state))
+        _keep_if_best(folder, state, log.rows)
         while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
             count = min(chunk, plan.num_updates - int(state.updates))
             began = time.perf_counter()
@@ -136,13 +157,24 @@ def _run_on(plan, folder, state, log, quiet, programs, began):
             seconds = time.perf_counter() - began
             row = _row(plan, state, metrics, count, seconds) | programs.assess(state)
             log.write(row)
-            checkpoint.save(folder / "state.npz", state)
+            checkpoint.save(folder / STATE, state)
+            _keep_if_best(folder, state, log.rows)
             progress.advance(count * plan.steps_per_update, row)
         if reached(plan, log.rows):
             last = log.rows[-1]
             progress.say(f"a return of {plan.until:g} is reached: {last['eval_mean']:.6g} at {last['steps']:,} steps")
             return True
     return int(state.updates) >= plan.num_updates
+
+
+def _keep_if_best(folder, state, rows):
+    """Saves the state as the best one if its row, the last, has the highest evaluation; the first of equals counts.
+
+    `resume` calls it for the state that it starts from, so a crash between the two saves loses nothing.
+    """
+    means = [row.get("eval_mean", -math.inf) for row in rows]
+    if means and means.index(max(means)) == len(means) - 1:
+        checkpoint.save(folder / BEST, state)
 
 
 def _row(plan, state, metrics, count, seconds):

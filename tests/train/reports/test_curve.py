@@ -68,9 +68,23 @@ def test_curve_is_the_same_twice_and_leaves_no_global_state(tmp_path):
 
 def test_late_detail_stays_visible_under_a_terrible_start(tmp_path):
     save_curve(rows(worst=1e6), tmp_path / "a.png", title="t")
-    lines = pixels(tmp_path / "a.png")[:500, 600:1190]
+    lines = pixels(tmp_path / "a.png")[440:, 600:1190]
     heights = np.nonzero((np.abs(lines - TRAIN).max(axis=-1) <= 25).any(axis=1))[0]
-    assert np.ptp(heights) > 100
+    assert np.ptp(heights) > 60
+
+
+def test_the_entire_course_is_shown_above_the_magnified_end(tmp_path):
+    save_curve(rows(worst=1e6), tmp_path / "a.png", title="t")
+    first = pixels(tmp_path / "a.png")[40:400, 100:300]
+    heights = np.nonzero((np.abs(first - TRAIN).max(axis=-1) <= 25).any(axis=1))[0]
+    assert np.ptp(heights) > 150
+
+
+def test_levels_are_drawn_across_the_picture_and_are_in_its_range(tmp_path):
+    save_curve(rows(), tmp_path / "a.png", title="t")
+    save_curve(rows(), tmp_path / "b.png", title="t", levels={"random policy": -500.0, "optimum": -100.0})
+    grey = [(count(pixels(tmp_path / name), (107, 114, 128))) for name in ("a.png", "b.png")]
+    assert grey[1] > grey[0] + 1000
 
 
 def test_range_holds_everything_where_nothing_is_far_off():

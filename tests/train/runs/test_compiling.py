@@ -55,7 +55,7 @@ def test_without_a_cache_home_it_is_below_the_users_home(monkeypatch, tmp_path):
 
 def test_the_command_line_fills_it(tmp_path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    options = ["--env", "FiveChoices-v0", "--total-steps", "1000", "--film-steps", "0", "--episodes", "8"]
+    options = ["--env", "FiveChoices-v0", "--total-steps", "1000", "--film-episodes", "0", "--episodes", "8"]
     command = [sys.executable, "-m", "train", "ppo", *options, "--out", str(tmp_path / "run"), "--quiet"]
     subprocess.run(command, cwd=ROOT, env={**kept, "XDG_CACHE_HOME": str(tmp_path)}, check=True, capture_output=True)
     assert len(list((tmp_path / "jaxenvs").rglob("*"))) > 3

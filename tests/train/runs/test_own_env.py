@@ -7,12 +7,13 @@ import pytest
 
 from jaxenvs.__main__ import main as jaxenvs_main
 from train import ppo
-from train.__main__ import _parser, _plan, main
+from train.__main__ import _parser, main
+from train.commands import plan_of
 from train.runs import checkpoint, run
 from train.runs.plan import claim, write_plan
 
 TINY = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8"]
-TINY += ["--total-steps", "128", "--film-steps", "2", "--episodes", "3", "--quiet"]
+TINY += ["--total-steps", "128", "--film-episodes", "1", "--episodes", "3", "--quiet"]
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def folder(empty_folder):
 @pytest.fixture
 def begun(folder):
     """The folder of a run on my_env.py that has not learned anything yet."""
-    plan, _ = _plan(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
+    plan, _ = plan_of(_parser().parse_args(["ppo", "--env", "my_env.py:MyEnv", "--set", "loss=0.4", *TINY]))
     path = folder / "runs" / "mine"
     claim(path)
     write_plan(plan, path)

@@ -13,6 +13,7 @@ from train import ppo
 from train.runs import checkpoint, run
 from train.runs.log import read_rows
 from train.runs.plan import Plan, RunError, claim, free_folder, read_plan, write_plan
+from train.runs.programs import Programs
 
 CONFIG = ppo.Config(num_envs=8, num_steps=16, minibatches=2, epochs=1, hidden=(8,))
 PLAN = Plan(
@@ -34,6 +35,8 @@ def stopping(event, at):
     chunks = itertools.count()  # 0 is the save of the beginning
 
     def save(path, tree):
+        if path.name != run.STATE:
+            return checkpoint_save(path, tree)
         chunk = next(chunks)
         if chunk == at and isinstance(event, Exception):
             raise event
@@ -79,10 +82,10 @@ def state_of(folder):
 
 
 def figures(folder):
-    return [
-        {name: value for name, value in row.items() if name != "steps_per_second"}
-        for row in read_rows(folder / "metrics.jsonl")
-    ]
+    """The rows after the first, which has the evaluation of the untrained policy."""
+    first, *rows = read_rows(folder / "metrics.jsonl")
+    assert first.keys() == {"steps", "eval_mean", "eval_se"} and first["steps"] == 0
+    return [{name: value for name, value in row.items() if name != "steps_per_second"} for row in rows]
 
 
 def contents(folder):
@@ -90,7 +93,7 @@ def contents(folder):
 
 
 def test_a_run_leaves_its_plan_its_figures_its_events_and_its_state(finished):
-    assert {path.name.split(".")[0] for path in finished.iterdir()} == {"config", "metrics", "events", "state"}
+    assert {path.name.split(".")[0] for path in finished.iterdir()} == {"config", "metrics", "events", "state", "best"}
 
 
 def test_steps_are_rounded_up_to_integer_updates():
@@ -102,6 +105,42 @@ def test_steps_are_rounded_up_to_integer_updates():
 def test_a_run_makes_all_its_updates(finished):
     assert run.read(finished)[1].updates == 8
     assert [row["steps"] for row in figures(finished)] == [128, 256, 384, 512, 640, 768, 896, 1024]
+
+
+def best_updates(folder):
+    return int(run.read(folder, run.BEST)[1].updates)
+
+
+def first_best(folder):
+    """The number of the first row with the highest evaluation; 0 is the untrained policy's."""
+    means = [row["eval_mean"] for row in read_rows(folder / "metrics.jsonl")]
+    return means.index(max(means))
+
+
+def test_the_state_with_the_best_evaluation_is_kept(finished, stopped):
+    assert best_updates(finished) == first_best(finished)
+    assert best_updates(stopped) == first_best(stopped)
+
+
+def test_a_later_state_that_is_not_better_does_not_replace_the_best(tmp_path, monkeypatch):
+    means = iter([3.0, 1.0, 5.0, 5.0, 2.0, *[0.0] * 20])
+    monkeypatch.setattr(Programs, "assess", lambda *_: {"eval_mean": next(means), "eval_se": 1.0})
+    begun(tmp_path / "run")
+    assert best_updates(tmp_path / "run") == 2
+
+
+def test_a_crash_between_the_two_saves_loses_no_best_state(finished, tmp_path, monkeypatch):
+    def crashing(path, tree):
+        if path.name == run.BEST and int(tree.updates) == first_best(finished):
+            raise ArithmeticError
+        checkpoint_save(path, tree)
+
+    monkeypatch.setattr(checkpoint, "save", crashing)
+    with pytest.raises(ArithmeticError):
+        run.begin(PLAN, tmp_path / "run", quiet=True)
+    monkeypatch.undo()
+    run.resume(tmp_path / "run", quiet=True)
+    assert (tmp_path / "run" / run.BEST).read_bytes() == (finished / run.BEST).read_bytes()
 
 
 def test_the_step_size_ends_with_the_run(finished):

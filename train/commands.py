@@ -1,0 +1,234 @@
+"""What the commands of the command line do: train, resume, evaluate."""
+
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+
+from .presets import ALGORITHMS, preset
+
+
+def train(options):
+    from .runs import memory, run
+    from .runs.plan import free_folder
+
+    plan, devices = plan_of(options)
+    folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
+    steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
+    print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
+    episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
+    _user_errors(memory.check_episodes, plan, episodes)
+    _say_what_is_missing(options)
+    ended = _user_errors(run.begin, plan, folder, quiet=options.quiet, devices=devices)
+    return _finish(options, folder, ended)
+
+
+def resume(options):
+    from .runs import run
+    from .runs.plan import read_plan
+
+    plan = read_plan(options.run)
+    if options.total_steps is None and _is_finished(options.run):
+        return 0
+    _say_what_is_missing(options)
+    devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
+    ended = _user_errors(run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps)
+    return _finish(options, options.run, ended)
+
+
+def record(options):
+    from . import showing
+
+    return _user_errors(showing.record, options)
+
+
+def _is_finished(folder):
+    """Whether a run has come to its end and has its last evaluation; if so, says it."""
+    from .runs import run
+
+    plan, state = run.read(folder)
+    steps = int(state.updates) * plan.steps_per_update
+    reached = run.reached(plan, run.read_figures(folder))
+    evaluation = Path(folder) / "evaluation.json"
+    if not (reached or int(state.updates) >= plan.num_updates) or _steps_of(evaluation) != steps:
+        return False
+    why = f"it reached a return of {plan.until:g} at" if reached else "it made all its"
+    print(f"{folder} is finished: {why} {steps:,} steps, and nothing was changed.", file=sys.stderr)
+    if not reached:
+        print(f"To prolong it: python -m jaxenvs resume {folder} --total-steps {2 * steps:_}", file=sys.stderr)
+    return True
+
+
+def _steps_of(path):
+    """The steps after which an evaluation was made; None if there is none."""
+    try:
+        return json.loads(path.read_text()).get("steps")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _counted(devices):
+    return f"{devices} device{'s' * (devices > 1)}"
+
+
+def _devices(options, algorithm, config):
+    """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
+    from jaxenvs.devices import num_cores
+
+    from .runs.compiling import request_cpu_devices, wake
+
+    _user_errors(algorithm.check, config)
+    wanted = options.devices or algorithm.useful_devices(config, num_cores())
+    _user_errors(algorithm.check, config, wanted)
+    there = request_cpu_devices(wanted)
+    wake()
+    return options.devices or there
+
+
+def evaluate(options):
+    from .runs import memory, run
+
+    plan, state = run.read(options.run)
+    constants = dict(options.set)
+    _user_errors(memory.check_episodes, plan, options.episodes)
+    _, figures = _user_errors(
+        run.evaluate_run, plan, state, episodes=options.episodes, seed=options.seed,
+        stochastic=options.stochastic, constants=constants,
+    )  # fmt: skip
+    _show({"run": str(options.run), "env": plan.env, **constants, **figures})
+    return 0
+
+
+def _finish(options, folder, ended):
+    """The pictures and the last evaluation of a run that has come to its end or was stopped."""
+    from .runs import run
+
+    plan, state = run.read(folder)
+    if int(state.updates) == 0:
+        print(f"stopped before the first figures; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
+        return 130
+    episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
+    _, figures = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1)
+    if plan.training:
+        _, trained = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1, constants=plan.training)
+        shown = {name: trained[name] for name in ("mean", "standard_error")}
+        figures["as_trained"] = {**plan.training, **shown}
+    if plan.until is not None:
+        ends = {
+            "reached": run.reached(plan, run.read_figures(folder)),
+            "steps": int(state.updates) * plan.steps_per_update,
+        }
+        figures["until"] = {"return": plan.until, **ends}
+    figures["steps"] = int(state.updates) * plan.steps_per_update
+    (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
+    _pictures(options, folder, plan, state)
+    _show({"run": str(folder), "env": plan.env, **figures})
+    if not ended:
+        print(f"stopped early; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
+    return 0 if ended else 130
+
+
+def _pictures(options, folder, plan, state):
+    """The curve and the films of a run; what cannot be made is a sentence, and costs nothing else."""
+    from .reports import report
+
+    try:
+        print(f"curve: {report.write_curve(plan, folder) or 'none'}", file=sys.stderr)
+    except (ImportError, OSError) as error:
+        print(f"curve: none: {error}", file=sys.stderr)
+    if options.film_episodes == 0:
+        return
+    try:
+        films, problems = report.write_film(plan, state, folder, seed=plan.seed, episodes=options.film_episodes)
+    except (ImportError, OSError) as error:
+        films, problems = [], [str(error)]
+    nothing = "none" if problems else "none, the environment has no picture"
+    print(f"film: {', '.join(map(str, films)) or nothing}", file=sys.stderr)
+    for problem in problems:
+        print(f"film: not made: {problem}", file=sys.stderr)
+
+
+def _say_what_is_missing(options):
+    """Says before training which pictures there cannot be."""
+    from .reports.curve import missing as no_curve
+    from .reports.film import missing as no_film
+
+    lines = [no_curve()] if no_curve() else []
+    lines += [] if options.film_episodes == 0 else no_film().values()
+    for line in lines:
+        print(f"warning: {line}; the run trains without it", file=sys.stderr)
+
+
+def plan_of(options):
+    from jaxenvs.loading import absolute, is_entry
+
+    from .runs.memory import check_run
+    from .runs.plan import Plan
+    from .runs.trial import try_a_step
+
+    chosen = preset(options.algorithm, options.env)
+    algorithm = ALGORITHMS[options.algorithm]
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(algorithm.Config)}
+    config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}
+    total = chosen.total_steps if options.total_steps is None else options.total_steps
+    env = _user_errors(absolute, options.env) if is_entry(options.env) else options.env
+    settings = _user_errors(algorithm.Config, **config)
+    devices = _devices(options, algorithm, settings)
+    plan = Plan(
+        algorithm=options.algorithm, env=env, constants=dict(options.set),
+        training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
+        curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
+        until=options.until, keys=options.keys,
+    )  # fmt: skip
+    envs = _user_errors(plan.training_envs)
+    _user_errors(check_run, plan)
+    if is_entry(env):
+        _user_errors(try_a_step, envs, options.env)
+    return plan, devices
+
+
+def _show(figures):
+    """Prints figures: a short table on a terminal, and one JSON object otherwise."""
+    print(_table(figures) if sys.stdout.isatty() else _json(figures))
+
+
+def _table(figures):
+    """An evaluation as lines for a person.
+
+    >>> print(_table({"env": "A-v0", "mean": 1.5, "standard_error": 0.25, "quantiles": {"0%": 1.0, "100%": 2.0}}))
+    env             A-v0
+    mean            1.5 +- 0.25 (standard error)
+    quantiles       0%: 1, 100%: 2
+    """
+
+    def text(value):
+        if isinstance(value, dict):
+            return ", ".join(f"{name}: {text(part)}" for name, part in value.items())
+        return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
+
+    shown = {name.replace("_", " "): text(value) for name, value in figures.items() if name != "standard_error"}
+    if "standard_error" in figures:
+        shown["mean"] += f" +- {figures['standard_error']:.3g} (standard error)"
+    return "\n".join(f"{name:<15} {value}" for name, value in shown.items())
+
+
+def _json(figures):
+    """One line of JSON, which has null for what is not finite, such as the spread of a single episode."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in value.items()}
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(plain(figures))
+
+
+def _user_errors(function, *args, **kwargs):
+    """Calls a function whose ValueErrors and TypeErrors are about what the person asked for."""
+    from .runs.plan import RunError
+
+    try:
+        return function(*args, **kwargs)
+    except (ValueError, TypeError) as error:
+        raise RunError(str(error)) from error

@@ -1,0 +1,140 @@
+"""The options of the command line: their types, and parsers that name the flag that was meant."""
+
+import argparse
+import ast
+import dataclasses
+import difflib
+import math
+import re
+
+from jaxenvs.show import field_texts
+
+from .floor.config import range_text
+
+# Names that other libraries have, and the flag here.
+_KNOWN_AS = {
+    "lr": "learning-rate", "steps": "total-steps", "timesteps": "total-steps", "total-timesteps": "total-steps",
+    "n-timesteps": "total-steps", "n-envs": "num-envs", "envs": "num-envs", "n-steps": "num-steps",
+    "num-env": "num-envs", "rollout-length": "num-steps", "n-epochs": "epochs", "update-epochs": "epochs",
+    "num-epochs": "epochs", "num-minibatches": "minibatches", "n-minibatches": "minibatches",
+    "gae-lambda": "lambda", "lam": "lambda", "discount": "gamma", "clip-range": "clip", "clip-coef": "clip",
+    "clip-eps": "clip", "clip-range-vf": "value-clip", "ent-coef": "entropy-bonus", "entropy-coef": "entropy-bonus",
+    "entropy-cost": "entropy-bonus", "vf-coef": "value-cost", "value-coef": "value-cost",
+    "max-gradient-norm": "max-grad-norm",
+    "env-id": "env", "environment": "env", "id": "env", "output": "out", "folder": "out", "logdir": "out",
+    "layers": "hidden", "net-arch": "hidden", "act": "activation", "target": "until", "random-seed": "seed",
+    "n-eval-episodes": "episodes", "eval-episodes": "episodes", "num-episodes": "episodes", "n-episodes": "episodes",
+    "constants": "set", "kwargs": "set", "silent": "quiet", "film-steps": "film-episodes", "num-devices": "devices",
+}  # fmt: skip
+
+Raw = argparse.RawDescriptionHelpFormatter
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter, Raw):
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says which flag was probably meant."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        found, unknown = super().parse_known_args(args, namespace)
+        flags = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in unknown:
+            meant = _meant(word, flags) if word.startswith("--") and len(flags) > 1 else None
+            if meant:
+                self.error(f"unrecognized arguments: {word}; did you mean {meant}?")
+        return found, unknown
+
+
+def _meant(word, flags):
+    name = word.partition("=")[0].removeprefix("--").lower().replace("_", "-")
+    known = f"--{_KNOWN_AS.get(name, name)}"
+    if known in flags:
+        return known
+    return next(iter(difflib.get_close_matches(f"--{name}", flags, n=1, cutoff=0.75)), None)
+
+
+def add_hyperparameters(command, algorithm):
+    """A flag for each field of an algorithm's `Config`, with its comment, its range and its default."""
+    group = command.add_argument_group("hyperparameters", "defaults in brackets; the environment's preset may differ")
+    texts = field_texts(algorithm.Config)
+    for field in dataclasses.fields(algorithm.Config):
+        allowed = range_text(field)
+        range_ = f" {allowed[:1].upper()}{allowed[1:]}." if allowed else ""
+        text = f"{texts.get(field.name, '')}{range_} [{field.default}]".replace("%", "%%")
+        group.add_argument(flag_of(field.name), dest=field.name, type=_type_of(field.default), default=None, help=text)
+
+
+def flag_of(name):
+    """The flag of a field: "--num-envs" of "num_envs"."""
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
+def add_set(command):
+    command.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
+        help="a constant of the environment, such as heart_attack_proclivity=0.3; may be repeated",
+    )  # fmt: skip
+
+
+def epilog(*examples):
+    return "examples:\n" + "\n".join(f"  {example}" for example in examples)
+
+
+def _type_of(default):
+    if isinstance(default, bool):
+        return _truth
+    if isinstance(default, tuple):
+        return _integers
+    if isinstance(default, str):
+        return str
+    return integer if isinstance(default, int) else float
+
+
+def _integers(text):
+    """64,64 and (64, 64) alike."""
+    return tuple(integer(part.strip()) for part in text.strip(" ()[]").split(",") if part.strip())
+
+
+def integer(text):
+    """1_000_000, 1000000 and 1e6 alike."""
+    try:
+        value = int(text) if re.fullmatch(r"[+-]?[\d_]+", text) else float(text)
+        if value != int(value):
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"must be an integer, got {text!r}") from None
+    return int(value)
+
+
+def finite(text):
+    try:
+        if math.isfinite(value := float(text)):
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"must be a finite number, got {text!r}")
+
+
+def _truth(text):
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
+    return text.lower() == "true"
+
+
+def _setting(text):
+    name, equals, value = text.partition("=")
+    if equals and name in ("id", "env"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a constant: name the environment by --env {value}")
+    if equals and name in ("num_envs", "num-envs"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a constant of the environment but the size of the batch: --num-envs {value} when training"
+        )
+    try:
+        if not (equals and name.isidentifier()):
+            raise ValueError
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a number, True or False, got {text!r}") from None

@@ -1,0 +1,148 @@
+"""`load`: a trained run as an object that acts, is evaluated and is filmed."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from gymnasium import spaces
+
+from ..presets import ALGORITHMS
+from ..reports import report
+from . import run
+
+_CHECKPOINTS = {"newest": run.STATE, "best": run.BEST}
+
+
+def load(folder, which="newest"):
+    """Loads a run's agent.
+
+    Args:
+        folder: the run's folder, such as "runs/HeartPole-v0-ppo-1".
+        which: "newest", the last checkpoint, or "best", that with the highest evaluation of the learning curve.
+    Returns:
+        `Trained`.
+    Raises:
+        ValueError: for another `which`.
+        RunError: if the folder holds no run, a damaged one, or no such checkpoint.
+    """
+    if which not in _CHECKPOINTS:
+        raise ValueError(f"which must be one of {', '.join(map(repr, _CHECKPOINTS))}, got {which!r}")
+    return Trained(*run.read(folder, _CHECKPOINTS[which]))
+
+
+class Trained:
+    """The agent of a run.
+
+    Attributes:
+        plan: `Plan` of the run: its environment, constants, algorithm and seed.
+        env: the `Environment` of its evaluations, without the constants that differ while training.
+        config: the algorithm's `Config`.
+        state: the algorithm's state, as its checkpoint has it.
+    """
+
+    def __init__(self, plan, state):
+        self.plan, self.state, self.config = plan, state, plan.config
+        self.env = plan.evaluation_envs(1).env
+        self._keys = 0
+        algorithm = ALGORITHMS[plan.algorithm]
+
+        @jax.jit
+        def greedy(config, env, state, obs):
+            return algorithm.policy(config, env, state)(jax.random.key(0), obs)
+
+        @jax.jit
+        def sampled(config, env, state, obs, key):
+            return algorithm.policy(config, env, state, greedy=False)(key, obs)
+
+        self._greedy, self._sampled = greedy, sampled
+
+    def __repr__(self):
+        return f"Trained({self.plan.algorithm} on {self.plan.name}, {self.steps:,} steps)"
+
+    @property
+    def steps(self):
+        """Environment steps of its training."""
+        return int(self.state.updates) * self.plan.steps_per_update
+
+    def act(self, obs, key=None):
+        """An action for one observation, or actions for a batch of any size.
+
+        Args:
+            obs: as the observation space declares it, with any axes in front; JAX or NumPy arrays.
+            key: a JAX key; then the action is sampled as in training. Without one it is the best known action.
+        Returns:
+            An element of the action space, or a batch of them, JAX arrays. It can be called inside `jit` and `vmap`.
+        Raises:
+            ValueError: for observations of another shape.
+        """
+        _check_shape(self.env.observation_space, obs)
+        arguments = self.config, self.env, self.state, jax.tree.map(jax.numpy.asarray, obs)
+        return self._greedy(*arguments) if key is None else self._sampled(*arguments, key)
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        """An action as Stable-Baselines3's `predict` gives it.
+
+        Args:
+            observation: NumPy arrays; one observation or a batch.
+            state, episode_start: not used; they are there because Stable-Baselines3 has them.
+            deterministic: the best known action; if False, one sampled as in training.
+        Returns:
+            (action, None): NumPy arrays. The second is the state of a recurrent policy, and there is none.
+        Raises:
+            ValueError: as `act`.
+        """
+        key = None
+        if not deterministic:
+            key = jax.random.fold_in(jax.random.key(self.plan.seed), self._keys)
+            self._keys += 1
+        return jax.tree.map(np.asarray, self.act(observation, key)), None
+
+    def evaluate(self, episodes=1000, *, seed=0, stochastic=False, **constants):
+        """Plays full episodes in parallel.
+
+        Args:
+            episodes: how many, at least 1.
+            seed: of the episodes.
+            stochastic: sample actions instead of the best known ones.
+            constants: constants of the environment that differ from the run's.
+        Returns:
+            dict of Python numbers: `mean`, `standard_error`, `std`, `median`, `quantiles`, `mean_length`,
+            `terminated` (share of the episodes) and `episodes`.
+        """
+        return run.evaluate_run(
+            self.plan, self.state, episodes=episodes, seed=seed, stochastic=stochastic, constants=constants
+        )[1]
+
+    def film(self, path, *, episodes=None, seed=0, untrained=False):
+        """Films full episodes of the greedy policy.
+
+        Args:
+            path: ending in .mp4 or .gif; its folder exists.
+            episodes: how many, at least 1; by default as many as fit into 14 seconds.
+            seed: of the episodes.
+            untrained: show the policy with which the run began first.
+        Returns:
+            The path, a `pathlib.Path`.
+        Raises:
+            ValueError: for another ending, or an environment without a picture.
+            FileNotFoundError: if the folder doesn't exist.
+            ImportError: if what writes the film is not installed.
+        """
+        report.check_name(path)
+        parts = [report.untrained(self.plan)] if untrained else []
+        parts.append(report.trained(self.plan, self.state, episodes))
+        return report.save(report.frames_of(self.plan, parts, seed), Path(path))
+
+
+def _check_shape(space, obs, name="obs"):
+    """Refuses what cannot be an element of a space, or a batch of them, by its shape."""
+    if isinstance(space, spaces.Dict):
+        for part in space.spaces:
+            _check_shape(space.spaces[part], obs[part], f"{name}[{part!r}]")
+    elif isinstance(space, spaces.Tuple):
+        for index, part in enumerate(space.spaces):
+            _check_shape(part, obs[index], f"{name}[{index}]")
+    else:
+        shape, wanted = np.shape(obs), space.shape or ()
+        if len(shape) < len(wanted) or shape[len(shape) - len(wanted) :] != wanted:
+            raise ValueError(f"{name} must have the shape {wanted}, or end in it for a batch, got {shape}")

@@ -1,0 +1,67 @@
+"""`jaxenvs record`: films of a run's agent, of a random policy and of an untrained one, without a display."""
+
+import sys
+from pathlib import Path
+
+import jax
+
+import jaxenvs
+from jaxenvs.spaces import sample
+
+from .reports import report
+from .reports.episodes import Frames, Part
+from .runs import run
+from .runs.plan import RunError, read_plan
+
+_SECONDS = 14.0
+
+
+def record(options):
+    """Runs the command; see `jaxenvs record --help`.
+
+    Raises:
+        RunError: for a folder that holds no run, an environment without a picture, or a film that cannot be written.
+        ValueError, TypeError: for an unknown id, or constants out of range.
+    """
+    try:
+        report.check_name(options.to)
+        envs, part = _part(options)
+        if not report.has_picture(envs.env):
+            raise RunError(f"{type(envs.env).__name__} has no picture: it does not define render(state)")
+        frames = Frames(envs.env, [part], jax.random.key(options.seed), envs.max_episode_steps)
+        path = report.save(frames, options.to)
+    except (OSError, ImportError) as error:
+        raise RunError(str(error)) from error
+    print(f"{path}: {part.label}, {len(frames)} pictures, {len(frames) / frames.fps:.1f} s", file=sys.stderr)
+    return 0
+
+
+def _part(options):
+    """(a `VectorEnv`, the `Part`) of what is named."""
+    constants, episodes = dict(options.set), options.episodes
+    if not is_run(options.what):
+        if options.untrained:
+            raise RunError(f"--untrained needs a run's folder, got {options.what}: name one, or use --random")
+        envs = jaxenvs.make_vec(options.what, 1, **constants)
+        return envs, random_policy(envs.env.action_space, episodes)
+    plan = read_plan(options.what)
+    envs = plan.evaluation_envs(1, **constants)
+    if options.random:
+        return envs, random_policy(envs.env.action_space, episodes)
+    if options.untrained:
+        return envs, report.untrained(plan, episodes)
+    return envs, report.trained(*run.read(options.what), episodes)
+
+
+def is_run(what):
+    """Whether a text names a run's folder rather than an environment; a folder that exists does."""
+    return Path(what).is_dir() or (Path(what).parent.name == "runs" and ":" not in what)
+
+
+def random_policy(space, episodes):
+    """The `Part` of random actions of a space."""
+
+    def act(arguments, key, obs):
+        return sample(space, key, jax.tree.leaves(obs)[0].shape[:1])
+
+    return Part("random policy", act, None, episodes, _SECONDS)
