@@ -30,7 +30,8 @@ def test_a_run_is_filmed(folder, tmp_path, capsys, more):
     label = {"--random": "random", "--untrained": "untrained"}.get(more[0] if more else "", "trained")
     assert f"a.gif: {label} policy" in capsys.readouterr().err
     with Image.open(tmp_path / "a.gif") as film:
-        assert film.n_frames > 5 and film.size == (600, 360)
+        assert film.n_frames > 5  # pyright: ignore[reportAttributeAccessIssue]
+        assert film.size == (600, 360)
 
 
 def test_an_id_is_filmed_with_random_actions_and_the_seed_decides_them(tmp_path, capsys):
