@@ -39,7 +39,8 @@ def test_memory_is_measured_in_a_process_of_its_own():
     assert row["state_bytes_per_env"] == 4 * (4 + 2 + 4)
     # Two observations, an action, reward, return and length in words, and two flags.
     kept = 100 * 4096 * (4 * (2 * 4 + 4) + 2)
-    assert kept < row["bytes"]["median"] < kept + 16 * 2**20
+    # The process may reuse a little memory that it had before.
+    assert 0.9 * kept < row["bytes"]["median"] < kept + 16 * 2**20
     assert row["before_bytes"]["median"] > 50 * 2**20
     assert row["bytes_per_env"] == pytest.approx(row["bytes"]["median"] / 4096, abs=0.1)
 

@@ -335,7 +335,7 @@ def test_an_environment_without_a_time_limit_starts_at_age_0():
     [
         ({"num_envs": 0}, "num_envs must be at least 1, got 0"),
         ({"num_steps": 0}, "num_steps must be at least 1, got 0"),
-        ({"epochs": -1}, "epochs must be at least 1, got -1"),
+        ({"epochs": -1}, "epochs must be at least 1 and at most 10000, got -1"),
         ({"minibatches": 0}, "minibatches must be at least 1, got 0"),
         ({"segment": 0}, "segment must be at least 1, got 0"),
         ({"hidden": (8, 0)}, "hidden must be widths of at least 1, got (8, 0)"),

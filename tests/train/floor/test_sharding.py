@@ -153,4 +153,4 @@ def test_a_run_is_begun_on_two_devices_and_gone_on_with_on_one(tmp_path, compile
     resumed = run("resume", folder, *quick, "--devices", "1", compiled=compiled)
     assert resumed.returncode == 0, resumed.stderr
     rows = [json.loads(line)["steps"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert rows == [128, 256, 384, 512] and ", devices: 1\n" in resumed.stderr
+    assert rows == [0, 128, 256, 384, 512] and ", devices: 1\n" in resumed.stderr
