@@ -67,7 +67,7 @@ SOLVED = """
 import json, sys, tempfile
 from pathlib import Path
 from benchmarks.solved import solve
-command = ["ppo", "--env", "CartPole-v1", "--until", "475", "--film-episodes", "0"]
+command = ["ppo", "--env", "CartPole-v1", "--until", "475"]
 with tempfile.TemporaryDirectory() as folder:
     solve(command, 0, Path(folder))
     for seed in (0, 1, 2):
