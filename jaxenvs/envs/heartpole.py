@@ -97,6 +97,8 @@ class HeartPole(Environment):
     max_episode_steps = 1000
     render_fps = 10
     keys_to_action = {"n": NOTHING, "c": COFFEE, "b": BEER, "s": SLEEP}  # noqa: RUF012
+    idle_action = NOTHING
+    info_fields = ("heart_attack",)
 
     #: Probability of an attack per half-hour at unbounded hypertension.
     heart_attack_proclivity: float = constant(0.5, low=0.0, high=1.0)

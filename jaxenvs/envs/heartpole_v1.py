@@ -109,6 +109,7 @@ class HeartPoleV1(HeartPole):
         "m": MEDITATION,
         "g": CANNABIS,
     }
+    info_fields = ("heart_attack", "dead")
 
     #: Pay the expected penalty instead of the sampled one.
     expected_penalty: bool = True
