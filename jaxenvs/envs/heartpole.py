@@ -181,7 +181,7 @@ class HeartPole(Environment):
 
     def describe(self, state):
         numbers = {name: round(float(value), 6) for name, value in list(state._asdict().items())[:6]}
-        chosen = f"Chosen action: {ACTION_NAMES[int(state.last_action)]}\n"
+        chosen = f"Chosen action: {ACTION_NAMES[int(state.last_action)]}\n" if state.last_action >= 0 else ""
         return chosen + ("HEART ATTACK\n" if state.heart_attack else "") + f"{numbers}\n"
 
     def render(self, state):

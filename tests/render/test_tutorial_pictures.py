@@ -296,5 +296,8 @@ def test_a_pixel_of_the_picture_is_a_place_and_one_outside_is_none():
     place = env.action_at(16 + 288 * 0.5, 16 + 288 * 0.9)
     assert place is not None
     np.testing.assert_allclose(place, [25.0, 45.0], atol=1e-4)
-    assert place.dtype == np.float32 and env.action_at(16 + 289.0, 16.0).tolist() == [50.0, 0.0]
-    assert env.action_at(330.0, 100.0) is None and jaxenvs.PointIntercept().action_at(160, 160).dtype == np.int32
+    np.testing.assert_array_equal(env.action_at(16 + 289.0, 16.0), np.array([50.0, 0.0], np.float32), strict=True)
+    assert env.action_at(330.0, 100.0) is None
+    np.testing.assert_array_equal(
+        jaxenvs.PointIntercept().action_at(160, 160), np.array([25, 25], np.int32), strict=True
+    )
