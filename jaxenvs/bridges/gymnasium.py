@@ -228,10 +228,20 @@ class GymnasiumEnv(ConstantAttributes, gymnasium.Env):
 class _Stepping:
     """What a step uses and changes: attributes of an environment that has constants as attributes are slower."""
 
-    __slots__ = (*_MADE, "log", "out", "row", "rows", "running", "shown", "starts")
+    __slots__ = (
+        "compiled", "info", "log", "observation", "out", "program", "row", "rows", "running", "shown", "starts",
+        "state_slice", "write_action",
+    )  # fmt: skip
 
     def __init__(self):
-        self.program, self.info, self.out, self.running, self.shown = None, None, None, False, False
+        self.program: Any = None
+        self.compiled: Any = None
+        self.state_slice: Any = None
+        self.observation: Any = None
+        self.write_action: Any = None
+        self.info: Any = None
+        self.out: Any = None
+        self.running, self.shown = False, False
         self.log = deque(maxlen=_LOG_LINES)
         self.forget_draws()
 

@@ -28,7 +28,8 @@ def program_of(env, device):
 
 
 def _has_defaults(env):
-    return all(np.array_equal(getattr(env, field.name), field.default) for field in dataclasses.fields(env))
+    defaults: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(env)}
+    return all(np.array_equal(getattr(env, name), default) for name, default in defaults.items())
 
 
 @dataclasses.dataclass(frozen=True)
