@@ -4,7 +4,6 @@ A step is one call of a jitted function with one array of words as input (state,
 output (state, observation, reward and terminated). Random numbers are drawn ahead, for hundreds of steps at a time.
 """
 
-from collections import deque
 from typing import Any
 
 import gymnasium
@@ -16,14 +15,11 @@ from jaxenvs.bridges.gymnasium_checks import check_process, checked_seed, given_
 from jaxenvs.bridges.gymnasium_constants import ConstantAttributes, refuse_meant
 from jaxenvs.bridges.gymnasium_io import action_writer, info_reader, observation_reader
 from jaxenvs.bridges.gymnasium_program import program_of
+from jaxenvs.bridges.gymnasium_stepping import Stepping
 from jaxenvs.controls import combined_keys
 from jaxenvs.core import Environment
 from jaxenvs.registry import make, time_limit
 from jaxenvs.render.window import Window, missing
-
-_LOG_LINES = 10_000
-# What is made of the constants and the device, and not pickled.
-_MADE = ("program", "compiled", "state_slice", "observation", "write_action", "info")
 
 
 class GymnasiumEnv(ConstantAttributes, gymnasium.Env):
@@ -63,7 +59,7 @@ class GymnasiumEnv(ConstantAttributes, gymnasium.Env):
         self.metadata = {"render_modes": modes, "render_fps": self.env.render_fps}
         self.render_mode = render_mode
         self._device = device
-        self._now = _Stepping()
+        self._now = Stepping()
         self._build()
         problem = missing() if render_mode == "human" else None
         self._draws = render_mode == "human" and problem is None
@@ -223,43 +219,6 @@ class GymnasiumEnv(ConstantAttributes, gymnasium.Env):
     def __setstate__(self, kept):
         self.__dict__.update(kept)
         self._build()
-
-
-class _Stepping:
-    """What a step uses and changes: attributes of an environment that has constants as attributes are slower."""
-
-    __slots__ = (
-        "compiled", "info", "log", "observation", "out", "program", "row", "rows", "running", "shown", "starts",
-        "state_slice", "write_action",
-    )  # fmt: skip
-
-    def __init__(self):
-        self.program: Any = None
-        self.compiled: Any = None
-        self.state_slice: Any = None
-        self.observation: Any = None
-        self.write_action: Any = None
-        self.info: Any = None
-        self.out: Any = None
-        self.running, self.shown = False, False
-        self.log = deque(maxlen=_LOG_LINES)
-        self.forget_draws()
-
-    def forget_draws(self):
-        """Drops the random numbers drawn ahead."""
-        self.starts, self.rows, self.row = iter(()), np.zeros((0, 0), np.uint32), 0
-
-    def __getstate__(self):
-        kept = {name: getattr(self, name) for name in self.__slots__ if name not in _MADE}
-        # A list pickles; the iterator that it was read from is at its end.
-        kept["starts"] = list(self.starts)
-        self.starts = iter(kept["starts"])
-        return kept
-
-    def __setstate__(self, kept):
-        for name, value in kept.items():
-            setattr(self, name, value)
-        self.starts = iter(kept["starts"])
 
 
 def make_with_time_limit(env_id, **options):

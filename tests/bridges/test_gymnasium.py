@@ -21,8 +21,8 @@ from jaxenvs.bridges.gymnasium import GymnasiumEnv
 
 IDS = sorted(jaxenvs.registry)
 
-# Gymnasium's remarks on an older id of the same name, and on what its own Pendulum does as well.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date", "ignore:.*symmetric and normalized space.*")
+# Gymnasium's remark on what its own Pendulum does as well.
+pytestmark = pytest.mark.filterwarnings("ignore:.*symmetric and normalized space.*")
 
 
 @pytest.fixture(autouse=True)
