@@ -94,7 +94,7 @@ class GymnasiumVectorEnv(ConstantAttributes, gymnasium.vector.VectorEnv):
             RuntimeError: in a process that was forked after JAX had started.
         """
         check_process()
-        if np.ndim(seed):
+        if seed is not None and np.ndim(seed):
             raise TypeError(f"seed must be one integer for the entire batch, or None; got {seed!r}")
         super().reset(seed=checked_seed(seed))
         options = dict(options or {})
