@@ -28,7 +28,7 @@ def main(arguments=None):
         return None
 
     agent = train.load(options.out)
-    state, obs = agent.env.reset(jax.random.key(0))
+    _, obs = agent.env.reset(jax.random.key(0))
     print("first action:", agent.act(obs))
     figures = agent.evaluate(options.episodes)
     print(f"return {figures['mean']:.1f} +- {figures['standard_error']:.1f}")
