@@ -154,6 +154,11 @@ def _step(envs, key, state, action):
     return same_step(advance(envs, key, state, action))
 
 
+def step_shapes(envs, key, state, action):
+    """The `VectorStep` of a step, with a `jax.ShapeDtypeStruct` for each array."""
+    return _step.eval_shape(envs, key, state, action)[1]
+
+
 class Advance(NamedTuple):
     """One step of a batch before any autoreset, and the new episodes that may replace those that ended."""
 
