@@ -294,7 +294,7 @@ def test_a_constant_action_outside_the_space_is_refused_by_value():
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(
-    lambda event, seconds, **_: COMPILED.append(event) if event.endswith("backend_compile_duration") else None
+    lambda event, duration_secs, **_: COMPILED.append(event) if event.endswith("backend_compile_duration") else None
 )
 
 
