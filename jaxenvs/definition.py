@@ -8,7 +8,7 @@ import jax
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
-from jaxenvs.random import as_key, fusable
+from jaxenvs.random import as_key, with_keys
 
 _DEFAULTS = "a default is a number or a tuple of numbers"
 
@@ -133,17 +133,18 @@ def _register_pytree(cls):
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 
 
+# `jax.jit` copies the attributes of a function: one called `lower` would hide that of `jax.jit(env.reset)`.
 def _jit_reset(method):
     @jax.jit
     @functools.wraps(method)
     def traced(self, key):
-        return method(self, fusable(key))
+        return with_keys(functools.partial(method, self), key)
 
     @functools.wraps(method)
     def reset(self, key):
         return traced(self, _checked_key(key))
 
-    reset.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    reset.jitted = traced  # pyright: ignore[reportFunctionMemberAccess]
     return reset
 
 
@@ -157,7 +158,7 @@ def _jit_step(method):
     @functools.wraps(method)
     def traced(self, key, state, action):
         action = spaces.as_element(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return method(self, fusable(key), state, action)
+        return with_keys(functools.partial(method, self), key, state, action)
 
     @functools.wraps(method)
     def step(self, key, state, action):
@@ -165,7 +166,7 @@ def _jit_step(method):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
         return traced(self, _checked_key(key), state, action)
 
-    step.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    step.jitted = traced  # pyright: ignore[reportFunctionMemberAccess]
     return step
 
 
@@ -173,13 +174,13 @@ def _jit_draw(method):
     @functools.partial(jax.jit, static_argnames="shape")
     @functools.wraps(method)
     def traced(self, key, shape=()):
-        return method(self, fusable(key), shape)
+        return with_keys(functools.partial(method, self), key, shape)
 
     @functools.wraps(method)
     def draw(self, key, shape=()):
         return traced(self, _checked_key(key), shape)
 
-    draw.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    draw.jitted = traced  # pyright: ignore[reportFunctionMemberAccess]
     return draw
 
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from jaxenvs.captured import capture, staged
 from jaxenvs.core import Environment
 from jaxenvs.definition import METHODS
-from jaxenvs.random import fusable
+from jaxenvs.random import fusable, with_keys
 from jaxenvs.vector import VectorStep, advance, checked_actions, observe_all, same_step, step_shapes
 
 # What XLA may be told for one function. `tune_cpu` has more, which hold for a process.
@@ -155,7 +155,7 @@ def _seen(envs, key, state, obs):
 
 def _acted(envs, policy, key, obs):
     """(actions, extra) of a policy, where NumPy arrays are still known to be some."""
-    action, extra = _parts(envs.single_action_space, policy(key, obs))
+    action, extra = _parts(envs.single_action_space, with_keys(policy, key, obs))
     return checked_actions(envs, action), extra
 
 
@@ -187,7 +187,7 @@ def scan_steps(envs, policy, key, state, obs, num_steps, collect, fold=None) -> 
         state, carried, total = carry
         policy_key, step_key = jax.random.split(jax.random.fold_in(key, index))
         now = _where(index == 0, obs, observe_all(envs, state.env_state)) if observed else carried
-        action, extra = _parts(envs.single_action_space, policy(policy_key, now))
+        action, extra = _parts(envs.single_action_space, with_keys(policy, policy_key, now))
         advanced = advance(envs, step_key, state, checked_actions(envs, action))
         state, step = same_step(advanced)
         result = collect(Moment(now, action, extra, step, advanced.moved.env_state, state.env_state))
