@@ -106,7 +106,7 @@ class VectorEnv:
         action = checked_actions(self, action)
         if any(isinstance(leaf, Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
             return _step(self, key, state, action)
-        return _step_by_parts(*self._parts(state.episode_length.sharding), key, state, action)
+        return _step_by_parts(*self._parts(getattr(state.episode_length, "sharding", None)), key, state, action)
 
     def _parts(self, sharding):
         """(structure, leaves), numbers as arrays on the devices of a batch that is spread so.

@@ -1,7 +1,7 @@
 """Every public function of `jax.random` in what authors and users write: reset, step, draw and policies."""
 
 # Spaces are plain class attributes.
-# pyright: reportAssignmentType=false
+# pyright: reportAssignmentType=false, reportCallIssue=false
 
 import jax
 import jax.numpy as jnp

@@ -104,7 +104,7 @@ def test_an_id_is_registered_twice_by_force_only(weight):
     with pytest.raises(ValueError, match=r"'Coin-v0' already names .*force=True"):
         register("Coin-v0", Coin, weight=weight)
     register("Coin-v0", Coin, weight=weight, max_episode_steps=4, force=True)
-    assert make("Coin-v0").weight == weight
+    assert make("Coin-v0") == make("Coin-v0", weight=weight)
     assert make_vec("Coin-v0", 1).max_episode_steps == gymnasium.spec("jaxenvs/Coin-v0").max_episode_steps == 4
 
 
