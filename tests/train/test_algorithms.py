@@ -75,7 +75,7 @@ def listed(monkeypatch):
 
 @pytest.fixture(scope="module", autouse=True)
 def brief():
-    jaxenvs.register("Brief-v0", jaxenvs.CartPole, max_episode_steps=20)
+    jaxenvs.register("Brief-v0", jaxenvs.CartPole, max_episode_steps=20, force=True)
     yield
     del registry["Brief-v0"]
 
