@@ -163,11 +163,13 @@ def serve_ours(id, count):
     programs = Programs(plan, mesh_of(count))
     programs.wait()
     compiled = time.perf_counter() - began
-    state = programs.placed(programs.begin())
-    serve(
-        lambda: jax.block_until_ready(programs.advance(state, UPDATES)), steps=UPDATES * plan.steps_per_update,
-        compile_s=compiled, jax=jax.__version__,
-    )  # fmt: skip
+    state = [programs.placed(programs.begin())]
+
+    def run():
+        # `advance` uses up the state that it is given.
+        state[0], _ = jax.block_until_ready(programs.advance(state[0], UPDATES))
+
+    serve(run, steps=UPDATES * plan.steps_per_update, compile_s=compiled, jax=jax.__version__)
 
 
 def serve_matmul():

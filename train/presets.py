@@ -127,6 +127,24 @@ REFERENCES = {
 }
 
 
-def preset(algorithm, env_id):
-    """The preset of an algorithm for an environment; a plain one where none was made."""
-    return PRESETS.get((algorithm, env_id), Preset())
+#: Other presets, by algorithm, environment and the name that `--preset` has for them. "few-steps" reaches a good return
+#: with few steps of the environment, at more gradient steps for each.
+VARIANTS: dict[tuple[str, str, str], Preset] = {}
+
+
+def preset(algorithm, env_id, variant=None):
+    """The preset of an algorithm for an environment; a plain one where none was made.
+
+    Args:
+        algorithm, env_id: names.
+        variant: the name of another preset of `VARIANTS`.
+    Raises:
+        ValueError: for a variant that there is not, naming those that there are.
+    """
+    if variant is None:
+        return PRESETS.get((algorithm, env_id), Preset())
+    if (algorithm, env_id, variant) not in VARIANTS:
+        names = [name for *of, name in VARIANTS if of == [algorithm, env_id]]
+        there = f"there is {', '.join(names)}" if names else "there is none"
+        raise ValueError(f"--preset: {algorithm} has no preset {variant!r} for {env_id}; {there}")
+    return VARIANTS[algorithm, env_id, variant]

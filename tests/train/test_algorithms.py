@@ -243,11 +243,16 @@ def test_impossible_counts_are_refused_by_name_and_value(name):
     case.module.check(case.tiny, case.module.useful_devices(case.tiny, 64))
 
 
+def steps_after(name, updates):
+    module, config = CASES[name].module, CASES[name].tiny
+    return module.warmup_steps(config) + updates * module.steps_per_update(config)
+
+
 def plan(name, updates=6):
     case = CASES[name]
     return Plan(
         algorithm=name, env="Brief-v0", constants={}, training={}, curve_as_trained=False, config=case.tiny,
-        total_steps=updates * case.module.steps_per_update(case.tiny), seed=3,
+        total_steps=steps_after(name, updates), seed=3,
     )  # fmt: skip
 
 
@@ -284,7 +289,7 @@ def test_the_command_line_trains_evaluates_films_and_resumes(name, tmp_path, cap
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             options += [f"--{field.name.replace('_', '-')}", text]
     folder = tmp_path / "run"
-    steps = str(4 * case.module.steps_per_update(case.tiny))
+    steps = str(steps_after(name, 4))
     command = [name, "--env", "Brief-v0", "--total-steps", steps, "--out", str(folder), "--film-episodes", "1"]
     assert main([*command, "--episodes", "8", "--quiet", "--seed", "7", *options]) == 0
     figures = json.loads(capsys.readouterr().out)
