@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from . import ppo
+from . import dqn, pqn, ppo
 
-ALGORITHMS = {"ppo": ppo}
+ALGORITHMS = {"ppo": ppo, "dqn": dqn, "pqn": pqn}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
