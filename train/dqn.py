@@ -8,10 +8,10 @@
             minimise huber(y - Q(s, a))
             every target_every gradient steps: Q_target += tau * (Q - Q_target)
 
-The action in y is the target network's own without `double` (van Hasselt et al. 2016, arXiv:1509.06461). `dueling` (Wang
-et al. 2016, arXiv:1511.06581) makes Q of a state's value and advantages; both are affine in one body, where the paper
-has two streams. With `quantiles` above 1, Q is the mean of as many quantiles of the return, and quantile regression
-takes the place of the error (QR-DQN, Dabney et al. 2018, arXiv:1710.10044).
+The action in y is the target network's own without `double` (van Hasselt et al. 2016, arXiv:1509.06461). `dueling`
+(Wang et al. 2016, arXiv:1511.06581) makes Q of a state's value and advantages; both are affine in one body, where the
+paper has two streams. With `quantiles` above 1, Q is the mean of as many quantiles of the return, and quantile
+regression takes the place of the error (QR-DQN, Dabney et al. 2018, arXiv:1710.10044).
 
 Differences from the paper, besides: Adam, a bounded gradient, observations standardised by running statistics in the
 learner's state, and several environments. A time limit is not a terminal state: targets bootstrap from `final_obs`, and
@@ -97,6 +97,8 @@ class Config:
     scale_rewards: bool = static(False)
     #: Start the first episodes at random ages, so that they do not all reach their time limit together.
     stagger: bool = static(True)
+    #: Normalise the outputs of each hidden layer of mlp.
+    layer_norm: bool = static(False)
     #: The body of the network: mlp, cnn or small-cnn (from Python also a flax.linen module).
     network: Any = static("mlp")
     #: Widths of the hidden layers of mlp.
@@ -139,8 +141,9 @@ def check(config, devices=1):
     networks.check(config.network, config.hidden, config.activation)
     block = steps_per_update(config)
     for name in ("capacity", "learning_starts"):
-        if getattr(config, name) % block:
-            raise ValueError(f"{name} must be a multiple of num_envs * num_steps = {block}, got {getattr(config, name)}")
+        count = getattr(config, name)
+        if count % block:
+            raise ValueError(f"{name} must be a multiple of num_envs * num_steps = {block}, got {count}")
     if devices < 1 or config.num_envs % devices or config.batch_size % devices:
         raise ValueError(
             f"devices must divide num_envs={config.num_envs} and batch_size={config.batch_size}, got {devices}"
@@ -424,7 +427,9 @@ def _followed(config, target, params, made):
 
 
 def _network(config, envs):
-    space = envs.single_observation_space
-    body = networks.body(config.network, space, hidden=config.hidden, activation=config.activation)
+    body = networks.body(
+        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation,
+        layer_norm=config.layer_norm,
+    )  # fmt: skip
     count = choices(envs.single_action_space)[0] + config.dueling
     return networks.Network(body, count * config.quantiles, scale=0.01)

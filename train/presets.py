@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from . import dqn, pqn, ppo
+from . import dqn, ppo, pqn
 
 ALGORITHMS = {"ppo": ppo, "dqn": dqn, "pqn": pqn}
 

@@ -17,7 +17,7 @@ from reference.probes import Probe, Target
 
 import jaxenvs
 from jaxenvs.registry import registry
-from train import algorithm, dqn, pqn, ppo
+from train import algorithm, dqn, ppo, pqn
 from train.__main__ import main
 from train.floor.episodes import Metrics
 from train.floor.evaluate import evaluate
@@ -52,12 +52,28 @@ CASES = {
     "dqn": Case(
         dqn,
         dqn.Config(
-            num_envs=4, num_steps=4, gradient_steps=2, batch_size=8, capacity=64, learning_starts=16, n_step=3,
-            hidden=(4,), target_every=3,
+            num_envs=4,
+            num_steps=4,
+            gradient_steps=2,
+            batch_size=8,
+            capacity=64,
+            learning_starts=16,
+            n_step=3,
+            hidden=(4,),
+            target_every=3,
         ),
         dqn.Config(
-            num_envs=16, num_steps=8, gradient_steps=8, batch_size=64, capacity=4096, learning_starts=256, n_step=2,
-            hidden=(16,), learning_rate=0.01, gamma=0.8, target_every=20,
+            num_envs=16,
+            num_steps=8,
+            gradient_steps=8,
+            batch_size=64,
+            capacity=4096,
+            learning_starts=256,
+            n_step=2,
+            hidden=(16,),
+            learning_rate=0.01,
+            gamma=0.8,
+            target_every=20,
         ),
         100,
         ("learning_rate", 0.01, 0.03),

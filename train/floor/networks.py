@@ -122,8 +122,8 @@ def body(network, space, *, hidden, activation, layer_norm=False):
 
     Args:
         network: a `flax.linen` module, which is taken as it is, or one of `NETWORKS`: "mlp" is `MLP(hidden,
-            activation, layer_norm)`, "cnn" the network of Mnih et al. 2015, "small-cnn" one for small pictures (one layer of 16
-            convolutions of 3 x 3 and an affine layer of 128, as Young and Tian 2019 for MinAtar).
+            activation, layer_norm)`, "cnn" the network of Mnih et al. 2015, "small-cnn" one for small pictures (one
+            layer of 16 convolutions of 3 x 3 and an affine layer of 128, as Young and Tian 2019 for MinAtar).
         space: the observation space; pictures are Boxes of the shape (height, width, channels).
         hidden: widths of the perceptron's layers.
         activation: one of `ACTIVATIONS`.
