@@ -311,6 +311,20 @@ def loss(config, envs, params, batch, target_values):
     return total, {"value_loss": total, "value": chosen.mean()}
 
 
+def follow(config, target, params, made):
+    """The target network after a gradient step.
+
+    Args:
+        config: `Config`.
+        target, params: parameters of the target network before, and of the learning network.
+        made: i32[], gradient steps made, this one included.
+    Returns:
+        Parameters: `tau` of the way closer if `made` is a multiple of `target_every`, the same otherwise.
+    """
+    part = config.tau * (made % config.target_every == 0) if config.target_every > 1 else config.tau
+    return jax.tree.map(lambda old, new: old + part * (new - old), target, params)
+
+
 class _Steps(NamedTuple):
     features: jax.Array
     choice: jax.Array
@@ -408,7 +422,7 @@ def _learn(config, envs, state, key, mesh):
             aim = targets(config, envs, params, target, batch)
             gradient, parts = mean_gradient(mesh, lambda params: loss(config, envs, params, batch, aim), params)
             params, optimiser_state = descend(optimiser, optimiser_state, params, gradient, step_size)
-            return (params, _followed(config, target, params, made + index + 1), optimiser_state), parts
+            return (params, follow(config, target, params, made + index + 1), optimiser_state), parts
 
         return jax.lax.scan(step, learner, (jnp.arange(config.gradient_steps), batches))
 
@@ -418,12 +432,6 @@ def _learn(config, envs, state, key, mesh):
         made=state.updates * config.gradient_steps, learner=learner,
     )  # fmt: skip
     return params, target, optimiser, {name: part.mean() for name, part in parts.items()}
-
-
-def _followed(config, target, params, made):
-    """The target network after this number of gradient steps."""
-    part = config.tau * (made % config.target_every == 0) if config.target_every > 1 else config.tau
-    return jax.tree.map(lambda old, new: old + part * (new - old), target, params)
 
 
 def _network(config, envs):
