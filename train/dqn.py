@@ -33,7 +33,7 @@ from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.exploration import epsilon_greedy, greedy, taken
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import check_actions, choices, features, num_features, to_action
+from .floor.heads import check_actions, features, num_features, to_action
 from .floor.losses import huber, quantile_loss, squared
 from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
 from .floor.replay import Replay, Transition, add, init_replay, replay_shardings, sample
@@ -64,7 +64,7 @@ class Config:
     #: Part of schedule_updates over which epsilon changes linearly.
     exploration_fraction: float = constant(0.2, low=0.0, high=1.0)
     #: Part of the way that the target network goes towards the other at each of its updates; 1 copies.
-    tau: float = constant(1.0, low=0.0, high=1.0)
+    tau: float = constant(0.02, low=0.0, high=1.0)
     #: Maximum global norm of a gradient.
     max_grad_norm: float = constant(10.0, above=0.0)
     #: Environments stepped together.
@@ -80,7 +80,7 @@ class Config:
     #: Steps with random actions before the first update, over all environments.
     learning_starts: int = static(1024, low=1)
     #: Gradient steps from one update of the target network to the next.
-    target_every: int = static(100, low=1)
+    target_every: int = static(1, low=1)
     #: Steps of reward in a target.
     n_step: int = static(1, low=1)
     #: Quantiles of the return that are learned for each action; 1 learns the mean.
@@ -94,7 +94,7 @@ class Config:
     #: Standardise observations by running moments.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
-    scale_rewards: bool = static(False)
+    scale_rewards: bool = static(True)
     #: Start the first episodes at random ages, so that they do not all reach their time limit together.
     stagger: bool = static(True)
     #: Normalise the outputs of each hidden layer of mlp.
@@ -104,7 +104,7 @@ class Config:
     #: Widths of the hidden layers of mlp.
     hidden: tuple[int, ...] = static((64, 64))
     #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
-    activation: str = static("relu")
+    activation: str = static("tanh")
 
 
 class TrainState(NamedTuple):
@@ -311,6 +311,20 @@ def loss(config, envs, params, batch, target_values):
     return total, {"value_loss": total, "value": chosen.mean()}
 
 
+def follow(config, target, params, made):
+    """The target network after a gradient step.
+
+    Args:
+        config: `Config`.
+        target, params: parameters of the target network before, and of the learning network.
+        made: i32[], gradient steps made, this one included.
+    Returns:
+        Parameters: `tau` of the way closer if `made` is a multiple of `target_every`, the same otherwise.
+    """
+    part = config.tau * (made % config.target_every == 0) if config.target_every > 1 else config.tau
+    return jax.tree.map(lambda old, new: old + part * (new - old), target, params)
+
+
 class _Steps(NamedTuple):
     features: jax.Array
     choice: jax.Array
@@ -358,10 +372,10 @@ def _play(config, envs, state, key, num_steps):
         return to_action(envs.single_action_space, choice), (raw, choice)
 
     def collect(obs, action, extra, step):
+        raw, choice = extra
         ends = step.terminated, step.truncated
-        return _Steps(
-            *extra, step.reward, features(space, step.final_obs), *ends, step.episode_return, step.episode_length
-        )
+        final = features(space, step.final_obs)
+        return _Steps(raw, choice, step.reward, final, *ends, step.episode_return, step.episode_length)
 
     env_state, obs, steps = rollout(envs, act, key, state.env_state, state.obs, num_steps, collect)
     return state._replace(env_state=env_state, obs=obs), steps
@@ -408,7 +422,7 @@ def _learn(config, envs, state, key, mesh):
             aim = targets(config, envs, params, target, batch)
             gradient, parts = mean_gradient(mesh, lambda params: loss(config, envs, params, batch, aim), params)
             params, optimiser_state = descend(optimiser, optimiser_state, params, gradient, step_size)
-            return (params, _followed(config, target, params, made + index + 1), optimiser_state), parts
+            return (params, follow(config, target, params, made + index + 1), optimiser_state), parts
 
         return jax.lax.scan(step, learner, (jnp.arange(config.gradient_steps), batches))
 
@@ -420,16 +434,10 @@ def _learn(config, envs, state, key, mesh):
     return params, target, optimiser, {name: part.mean() for name, part in parts.items()}
 
 
-def _followed(config, target, params, made):
-    """The target network after this number of gradient steps."""
-    part = config.tau * (made % config.target_every == 0) if config.target_every > 1 else config.tau
-    return jax.tree.map(lambda old, new: old + part * (new - old), target, params)
-
-
 def _network(config, envs):
     body = networks.body(
         config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation,
         layer_norm=config.layer_norm,
     )  # fmt: skip
-    count = choices(envs.single_action_space)[0] + config.dueling
+    count = int(envs.single_action_space.n) + config.dueling
     return networks.Network(body, count * config.quantiles, scale=0.01)

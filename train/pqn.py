@@ -29,7 +29,7 @@ from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.exploration import epsilon_greedy, greedy, taken
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import check_actions, choices, features, num_features, to_action
+from .floor.heads import check_actions, features, num_features, to_action
 from .floor.losses import huber, squared
 from .floor.minibatches import segments, shuffled
 from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
@@ -364,7 +364,7 @@ def _network(config, envs):
         config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation,
         layer_norm=config.layer_norm,
     )  # fmt: skip
-    return networks.Network(body, choices(envs.single_action_space)[0], scale=0.01)
+    return networks.Network(body, int(envs.single_action_space.n), scale=0.01)
 
 
 def _standardised(config, moments, x):

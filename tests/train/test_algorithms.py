@@ -21,6 +21,7 @@ from train import algorithm, dqn, ppo, pqn, sac, td3
 from train.__main__ import main
 from train.floor.episodes import Metrics
 from train.floor.evaluate import evaluate
+from train.floor.heads import ACTORS
 from train.presets import ALGORITHMS
 from train.runs import checkpoint, run
 from train.runs.plan import Plan
@@ -256,6 +257,18 @@ def test_many_updates_and_other_rates_are_traced_once(name):
         config = dataclasses.replace(config, **{field: rate})
         for by_match in (1.0, 2.0):
             state, _ = step(config, case.envs(by_match=by_match), state)
+
+
+@pytest.mark.parametrize("name", sorted(LISTED))
+@pytest.mark.parametrize("kind, env", [("discrete", Probe()), ("box", Target())])
+def test_an_algorithm_acts_in_the_kinds_of_space_that_it_is_listed_for(name, kind, env):
+    case = CASES[name]
+    made = functools.partial(jax.eval_shape, case.module.init, case.tiny, jaxenvs.make_vec(env, 4), jax.random.key(0))
+    if name in ACTORS[kind]:
+        assert made().updates.shape == ()
+    else:
+        with pytest.raises(TypeError, match=rf"{name} acts in .*, got .*, in which .* can act"):
+            made()
 
 
 PROBES = {
