@@ -63,7 +63,7 @@ def test_a_target_is_the_lesser_target_critic_with_the_entropy_and_cut_by_termin
     learner = begun().learner._replace(params=params, targets=targets)
     found = transform(sac.targets_of)(LINEAR, ENVS, learner, batch, jnp.array([[1.0], [1.0]]))
     value = float(2 - math.tanh(0.8) - 0.25 * log_prob(0.3, 0.5, 1.0))
-    np.testing.assert_allclose(found, [1 + 0.5 * value, 1.0], rtol=1e-5)
+    np.testing.assert_allclose(found, np.array([1 + 0.5 * value, 1.0]), rtol=1e-5)
 
 
 @EITHER
