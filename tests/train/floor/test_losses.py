@@ -32,7 +32,7 @@ def test_the_quantile_loss_is_that_of_its_definition(cost):
     quantiles, targets = generator.normal(0, 2, (3, 5)), generator.normal(1, 2, (3, 4))
     found = quantile_loss(jnp.array(quantiles, jnp.float32), jnp.array(targets, jnp.float32), cost)
     expected = [by_definition(*rows, lambda u: float(cost(jnp.float32(u)))) for rows in zip(quantiles, targets)]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, np.array(expected), rtol=1e-5)
 
 
 def test_the_quantile_loss_is_least_at_the_quantiles():
