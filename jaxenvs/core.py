@@ -4,6 +4,7 @@ from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from jaxenvs.definition import METHODS, define, init_fields
 
@@ -142,7 +143,10 @@ class Environment:
 
     def __repr__(self):
         defaults = {field.name: field.default for field in init_fields(type(self))}
-        changed = {name: value for name, value in _values(self).items() if not _equal(value, defaults[name])}
+        changed = {
+            name: value for name, value in _values(self).items()
+            if isinstance(value, Tracer) or not _equal(value, defaults[name])
+        }  # fmt: skip
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __eq__(self, other):
@@ -167,7 +171,12 @@ def _values(env):
 
 
 def _equal(left, right):
-    return left is right or bool(np.array_equal(left, right))
+    if left is right:
+        return True
+    if isinstance(left, np.ndarray | jax.Array) or isinstance(right, np.ndarray | jax.Array):
+        # Not of the values themselves: `array_equal` answers False where a traced one has none.
+        return np.array_equal(np.asarray(left), np.asarray(right))
+    return bool(left == right)
 
 
 def _hashable(value):

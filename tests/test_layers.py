@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 # Modules of one floor, from the ground up; a name stands for the file or for everything in the package.
 JAXENVS = [
     {
+        "jaxenvs.captured",
         "jaxenvs.constants",
         "jaxenvs.devices",
         "jaxenvs.ids",

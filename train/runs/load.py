@@ -64,7 +64,7 @@ class Trained:
     @property
     def steps(self):
         """Environment steps of its training."""
-        return int(self.state.updates) * self.plan.steps_per_update
+        return self.plan.steps_after(self.state.updates)
 
     def act(self, obs, key=None):
         """An action for one observation, or actions for a batch of any size.
