@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from . import dqn, ppo, pqn
+from . import dqn, ppo, pqn, sac, td3
 
-ALGORITHMS = {"ppo": ppo, "dqn": dqn, "pqn": pqn}
+ALGORITHMS = {"ppo": ppo, "dqn": dqn, "pqn": pqn, "td3": td3, "sac": sac}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,42 @@ PRESETS = {
     ("ppo", "SimpleRocket-v0"): Preset(
         total_steps=32_000_000,
         config={"gamma": 0.998, "lambda_": 0.99, "learning_rate": 3e-4, "log_std": -0.7, "epochs": 8},
+        episodes=4096,
+    ),
+}
+
+# Of learners from a replay buffer in boxes: 16 environments, and a gradient step for every four of their steps.
+_BOX = {"num_envs": 16, "num_steps": 4, "gradient_steps": 16, "learning_starts": 6400, "capacity": 128_000}
+PRESETS |= {
+    # The best ways take two hundred steps, of which none pays: hence the discount, and pushes that last.
+    ("td3", "MountainCarContinuous-v0"): Preset(
+        total_steps=500_000,
+        config={
+            **_BOX,
+            "num_steps": 16,
+            "gradient_steps": 32,
+            "learning_starts": 16_384,
+            "capacity": 262_144,
+            "gamma": 0.9999,
+            "n_step": 10,
+            "noise": 0.5,
+            "final_noise": 0.1,
+            "noise_correlation": 0.95,
+            "final_learning_rate": 0.02,
+        },
+    ),
+    ("td3", "Pendulum-v1"): Preset(total_steps=100_000, config={**_BOX, "gamma": 0.97}),
+    ("sac", "Pendulum-v1"): Preset(total_steps=100_000, config={**_BOX, "gamma": 0.97}),
+    ("td3", "SimpleRocket-v0"): Preset(
+        total_steps=166_400,
+        config={
+            **_BOX,
+            "n_step": 5,
+            "noise": 0.2,
+            "final_noise": 0.2,
+            "noise_correlation": 0.5,
+            "final_learning_rate": 0.02,
+        },
         episodes=4096,
     ),
 }

@@ -140,3 +140,12 @@ def to_action(space, sample):
     unit = jnp.clip(sample, -1.0, 1.0).reshape(*sample.shape[:-1], *space.shape)
     centre, reach = (low + high) / np.float32(2), (high - low) / np.float32(2)
     return jnp.broadcast_to(centre, unit.shape) + jnp.broadcast_to(reach, unit.shape) * unit
+
+
+def log_reach(space):
+    """f32[], the sum of the logarithms of half the widths of a Box, over its axes.
+
+    The log-density of an action that `to_action` makes is lower by it than that of the sample, and the entropy higher.
+    """
+    low, high = bounds(space)
+    return jnp.sum(jnp.log((high - low) / np.float32(2)))
