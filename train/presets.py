@@ -24,7 +24,36 @@ class Preset:
     episodes: int = 1000
 
 
+# Without normalised layers, tanh learned these environments sooner than normalised relu, and compiles in half the time.
+_PQN = {"activation": "tanh", "layer_norm": False}
+
 PRESETS = {
+    ("dqn", "Acrobot-v1"): Preset(
+        total_steps=200_000,
+        config={"hidden": (128, 128), "final_learning_rate": 0.02},
+    ),
+    ("dqn", "CartPole-v0"): Preset(total_steps=100_000),
+    ("dqn", "CartPole-v1"): Preset(total_steps=100_000),
+    ("dqn", "FiveChoices-v0"): Preset(total_steps=20_000),
+    ("dqn", "HeartPole-v0"): Preset(
+        total_steps=500_000,
+        config={"gamma": 0.98, "batch_size": 256, "capacity": 262_144, "final_learning_rate": 0.0},
+        training={"expected_penalty": True},
+        curve_as_trained=True,
+        episodes=16384,
+    ),
+    ("dqn", "MountainCar-v0"): Preset(total_steps=200_000),
+    ("pqn", "Acrobot-v1"): Preset(total_steps=3_000_000, config={"hidden": (128, 128), "epochs": 4, **_PQN}),
+    ("pqn", "CartPole-v0"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
+    ("pqn", "CartPole-v1"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
+    ("pqn", "FiveChoices-v0"): Preset(total_steps=200_000, config=_PQN),
+    ("pqn", "HeartPole-v0"): Preset(
+        total_steps=6_000_000,
+        config={"learning_rate": 2e-3, "gamma": 0.95, "exploration_fraction": 0.8, **_PQN},
+        training={"expected_penalty": True},
+        curve_as_trained=True,
+        episodes=16384,
+    ),
     ("ppo", "Acrobot-v1"): Preset(
         total_steps=4_000_000,
         config={"gamma": 0.995, "entropy_bonus": 0.02, "final_entropy_bonus": 0.0},
@@ -165,7 +194,9 @@ REFERENCES = {
 
 #: Other presets, by algorithm, environment and the name that `--preset` has for them. "few-steps" reaches a good return
 #: with few steps of the environment, at more gradient steps for each.
-VARIANTS: dict[tuple[str, str, str], Preset] = {}
+VARIANTS = {
+    ("dqn", "CartPole-v1", "few-steps"): Preset(total_steps=50_000),
+}
 
 
 def preset(algorithm, env_id, variant=None):
