@@ -43,6 +43,12 @@ def record(options):
     return _user_errors(showing.record, options)
 
 
+def watch(options):
+    from . import showing
+
+    return _user_errors(showing.watch, options)
+
+
 def _is_finished(folder):
     """Whether a run has come to its end and has its last evaluation; if so, says it."""
     from .runs import run
@@ -151,8 +157,9 @@ def _pictures(options, folder, plan, state):
 
 def _say_what_is_missing(options):
     """Says before training which pictures there cannot be."""
+    from jaxenvs.render.film import missing as no_film
+
     from .reports.curve import missing as no_curve
-    from .reports.film import missing as no_film
 
     lines = [no_curve()] if no_curve() else []
     lines += [] if options.film_episodes == 0 else no_film().values()

@@ -150,8 +150,8 @@ def listed(monkeypatch):
 
 @pytest.fixture(scope="module", autouse=True)
 def brief():
-    jaxenvs.register("Brief-v0", jaxenvs.CartPole, max_episode_steps=20)
-    jaxenvs.register("BriefPush-v0", jaxenvs.Pendulum, max_episode_steps=20)
+    jaxenvs.register("Brief-v0", jaxenvs.CartPole, max_episode_steps=20, force=True)
+    jaxenvs.register("BriefPush-v0", jaxenvs.Pendulum, max_episode_steps=20, force=True)
     yield
     del registry["Brief-v0"], registry["BriefPush-v0"]
 
