@@ -84,6 +84,8 @@ class Config:
     hidden: tuple[int, ...] = static((64, 64))
     #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
     activation: str = static("relu")
+    #: Normalise the outputs of each hidden layer of mlp.
+    layer_norm: bool = static(False)
     #: Standardise observations by running moments.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
@@ -341,8 +343,9 @@ def _adam():
 
 def _networks(config, envs):
     """(actor, both critics)."""
+    space = envs.single_observation_space
     body = networks.body(
-        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation
+        config.network, space, hidden=config.hidden, activation=config.activation, layer_norm=config.layer_norm
     )
     axes = num_outputs(envs.single_action_space)
     return networks.Network(body, 2 * axes, scale=0.01), networks.ensemble(2, body, 1)

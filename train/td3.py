@@ -81,6 +81,8 @@ class Config:
     hidden: tuple[int, ...] = static((64, 64))
     #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
     activation: str = static("relu")
+    #: Normalise the outputs of each hidden layer of mlp.
+    layer_norm: bool = static(False)
     #: Standardise observations by running moments.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
@@ -347,6 +349,7 @@ def _critic(config, envs):
 
 
 def _body(config, envs):
+    space = envs.single_observation_space
     return networks.body(
-        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation
+        config.network, space, hidden=config.hidden, activation=config.activation, layer_norm=config.layer_norm
     )
