@@ -38,6 +38,10 @@ class _Package(types.ModuleType):
         if name not in ("registry", "rollout") or not isinstance(value, types.ModuleType):
             super().__setattr__(name, value)
 
+    def __reduce__(self):
+        # cloudpickle knows plain modules only, and functions refer to this one.
+        return importlib.import_module, (self.__name__,)
+
     def __dir__(self):
         return sorted({*vars(self), *importlib.import_module("jaxenvs.public").__all__})
 

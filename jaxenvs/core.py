@@ -4,6 +4,7 @@ from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from jaxenvs.definition import METHODS, define, init_fields
 
@@ -54,6 +55,10 @@ class Environment:
     render_fps: ClassVar[int] = 30
     #: Keyboard keys to play it: a dict from a string of key names to an action.
     keys_to_action: ClassVar[dict] = {}
+    #: The action of a player who presses nothing; None: the nearest to 0 of a Box, or none.
+    idle_action: ClassVar[Any] = None
+    #: The fields of the state that Gymnasium's `info` shows after each step, such as whether the step was an accident.
+    info_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -123,6 +128,10 @@ class Environment:
         """The step that led to a state, as text that ends with a newline; optional, and never traced."""
         raise NotImplementedError(f"{type(self).__name__} does not define describe(state)")
 
+    def action_at(self, x, y):
+        """The action that a click at a pixel of the picture stands for, None for none; optional, for play."""
+        raise NotImplementedError(f"{type(self).__name__} does not define action_at(x, y)")
+
     def replace(self, **constants):
         """The same environment with some constants changed, checked as at construction.
 
@@ -134,7 +143,10 @@ class Environment:
 
     def __repr__(self):
         defaults = {field.name: field.default for field in init_fields(type(self))}
-        changed = {name: value for name, value in _values(self).items() if not _equal(value, defaults[name])}
+        changed = {
+            name: value for name, value in _values(self).items()
+            if isinstance(value, Tracer) or not _equal(value, defaults[name])
+        }  # fmt: skip
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __eq__(self, other):
@@ -159,7 +171,12 @@ def _values(env):
 
 
 def _equal(left, right):
-    return left is right or bool(np.array_equal(left, right))
+    if left is right:
+        return True
+    if isinstance(left, np.ndarray | jax.Array) or isinstance(right, np.ndarray | jax.Array):
+        # Not of the values themselves: `array_equal` answers False where a traced one has none.
+        return np.array_equal(np.asarray(left), np.asarray(right))
+    return bool(left == right)
 
 
 def _hashable(value):

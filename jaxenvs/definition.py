@@ -8,7 +8,7 @@ import jax
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
-from jaxenvs.random import as_key, fusable
+from jaxenvs.random import as_key, with_keys
 
 _DEFAULTS = "a default is a number or a tuple of numbers"
 
@@ -20,11 +20,27 @@ def define(cls, base):
         TypeError: as `check_definition`.
     """
     check_definition(cls, base)
+    _inherit_declarations(cls)
     dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
     cls.__init__ = _init
     for name in METHODS.keys() & vars(cls).keys():
         setattr(cls, name, METHODS[name](vars(cls)[name]))
     _register_pytree(cls)
+
+
+def _inherit_declarations(cls):
+    """Declares plain values that replace constants of a parent as these are declared: type, limits, static or not."""
+    inherited = {field.name: field for field in init_fields(cls)} if hasattr(cls, "__dataclass_fields__") else {}
+    annotations = inspect.get_annotations(cls)
+    for name, value in tuple(vars(cls).items()):
+        if name not in inherited or isinstance(value, dataclasses.Field) or "ClassVar" in str(annotations.get(name)):
+            continue
+        parent = inherited[name]
+        if callable(value) or hasattr(value, "__get__"):
+            kind = getattr(parent.type, "__name__", parent.type)
+            raise TypeError(f"{cls.__name__}: {name} is a constant of its parent: write {name}: {kind} = ...")
+        cls.__annotations__ = annotations = {name: parent.type, **annotations}
+        setattr(cls, name, dataclasses.field(default=value, metadata=parent.metadata))
 
 
 def check_definition(cls, base):
@@ -92,9 +108,18 @@ def _shown(value):
     return f"{' '.join(repr(value).split()):.60}"
 
 
-@functools.cache
 def init_fields(cls):
-    return tuple(field for field in dataclasses.fields(cls) if field.init)
+    """The fields of a class that are its constants."""
+    return _layout(tuple(cls.__dataclass_fields__.values()))[0]
+
+
+# By the fields, not by the class: cloudpickle makes a class first, and gives it its fields afterwards.
+@functools.cache
+def _layout(fields):
+    """(fields that are constants, names of those that are leaves, names of those that are static)."""
+    fields = tuple(field for field in fields if field.init and "ClassVar" not in str(field.type))
+    leaves = tuple(field.name for field in fields if not is_static(field))
+    return fields, leaves, tuple(field.name for field in fields if is_static(field))
 
 
 def _init(self, *unnamed, **given):
@@ -104,7 +129,9 @@ def _init(self, *unnamed, **given):
         raise TypeError(
             f"{type(self).__name__} takes its constants by name{example}; got {unnamed[0]!r} without a name"
         )
-    defaults = {field.name: field.default for field in fields if field.default is not dataclasses.MISSING}
+    # Not by identity: in another process cloudpickle makes another one.
+    missing = type(dataclasses.MISSING)
+    defaults = {field.name: field.default for field in fields if not isinstance(field.default, missing)}
     values = checked(type(self), {**defaults, **given})
     for field in fields:
         if field.name not in values:
@@ -113,18 +140,18 @@ def _init(self, *unnamed, **given):
 
 
 def _register_pytree(cls):
-    leaves = tuple(f.name for f in init_fields(cls) if not is_static(f))
-    statics = tuple(f.name for f in init_fields(cls) if is_static(f))
-
     def flatten(env):
+        _, leaves, statics = _layout(tuple(cls.__dataclass_fields__.values()))
         return tuple(getattr(env, name) for name in leaves), tuple(getattr(env, name) for name in statics)
 
     def flatten_with_keys(env):
         children, aux = flatten(env)
+        leaves = _layout(tuple(cls.__dataclass_fields__.values()))[1]
         return tuple((jax.tree_util.GetAttrKey(name), child) for name, child in zip(leaves, children, strict=True)), aux
 
     def unflatten(aux, children):
         # Without `__init__`: the leaves may be tracers, axes or other values that a transformation puts there.
+        _, leaves, statics = _layout(tuple(cls.__dataclass_fields__.values()))
         env = object.__new__(cls)
         env.__dict__.update(zip(leaves, children, strict=True))
         env.__dict__.update(zip(statics, aux, strict=True))
@@ -133,17 +160,18 @@ def _register_pytree(cls):
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 
 
+# `jax.jit` copies the attributes of a function: one called `lower` would hide that of `jax.jit(env.reset)`.
 def _jit_reset(method):
     @jax.jit
     @functools.wraps(method)
     def traced(self, key):
-        return method(self, fusable(key))
+        return with_keys(functools.partial(method, self), key)
 
     @functools.wraps(method)
     def reset(self, key):
         return traced(self, _checked_key(key))
 
-    reset.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    reset.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return reset
 
 
@@ -157,7 +185,7 @@ def _jit_step(method):
     @functools.wraps(method)
     def traced(self, key, state, action):
         action = spaces.as_element(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return method(self, fusable(key), state, action)
+        return with_keys(functools.partial(method, self), key, state, action)
 
     @functools.wraps(method)
     def step(self, key, state, action):
@@ -165,7 +193,7 @@ def _jit_step(method):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
         return traced(self, _checked_key(key), state, action)
 
-    step.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    step.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return step
 
 
@@ -173,13 +201,13 @@ def _jit_draw(method):
     @functools.partial(jax.jit, static_argnames="shape")
     @functools.wraps(method)
     def traced(self, key, shape=()):
-        return method(self, fusable(key), shape)
+        return with_keys(functools.partial(method, self), key, shape)
 
     @functools.wraps(method)
     def draw(self, key, shape=()):
         return traced(self, _checked_key(key), shape)
 
-    draw.lower = traced.lower  # pyright: ignore[reportAttributeAccessIssue]
+    draw.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return draw
 
 

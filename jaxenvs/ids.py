@@ -30,17 +30,19 @@ def register_all():
         register_with_gymnasium(id, limit)
 
 
-def register_with_gymnasium(id, max_episode_steps, entry_point="GymnasiumEnv"):
+def register_with_gymnasium(id, max_episode_steps, entry_point="GymnasiumEnv", force=False):
     """Makes `gymnasium.make("jaxenvs/Name-v0")` work; an id that has a namespace keeps it.
 
     Args:
         id: the id.
         max_episode_steps: the time limit, None for none.
         entry_point: the name of the function or class in `jaxenvs.bridges.gymnasium` that makes it.
+        force: whether to replace a registration that is there.
     """
     name = id if "/" in id else f"jaxenvs/{id}"
-    if name in gymnasium.registry:
+    if name in gymnasium.registry and not force:
         return
+    gymnasium.registry.pop(name, None)
     gymnasium.register(
         name,
         entry_point=f"jaxenvs.bridges.gymnasium:{entry_point}",

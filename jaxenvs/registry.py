@@ -2,9 +2,11 @@
 
 import dataclasses
 import difflib
+import functools
 import re
 from typing import Any
 
+from jaxenvs.constants import checked
 from jaxenvs.core import Environment
 from jaxenvs.ids import IDS, register_with_gymnasium
 from jaxenvs.loading import is_entry, load
@@ -27,25 +29,54 @@ class Spec:
     constants: dict
 
     def load(self):
-        """The environment's class."""
-        return load(self.entry_point) if isinstance(self.entry_point, str) else self.entry_point
+        """The environment's class, with the id's time limit."""
+        cls = load(self.entry_point) if isinstance(self.entry_point, str) else self.entry_point
+        limit = self.max_episode_steps
+        return cls if limit is _DEFAULT or limit == cls.max_episode_steps else _variant(self.id, cls, limit)
+
+
+@functools.cache
+def _variant(id, cls, limit):
+    """A subclass with an id's own time limit. It is not in any module, so its members are pickled by what made them."""
+
+    def reduced(self):
+        return _restored, (id, cls, limit, dict(vars(self)))
+
+    def shown(self):
+        constants = cls.__repr__(self).removeprefix(f"{cls.__name__}(").removesuffix(")")
+        return f"make({', '.join(part for part in (repr(id), constants) if part)})"
+
+    same = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(cls)(
+        cls.__name__, (cls,), {**same, "max_episode_steps": limit, "__reduce__": reduced, "__repr__": shown}
+    )
+
+
+def _restored(id, cls, limit, values):
+    env = object.__new__(_variant(id, cls, limit))
+    vars(env).update(values)
+    return env
 
 
 #: Every registered `Spec`, by id.
 registry: dict[str, Spec] = {}
 
 
-def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
+def register(id, entry_point, *, max_episode_steps=_DEFAULT, force=False, **constants):
     """Registers an environment under an id, for `make`, the trainers and the bridges.
 
     Args:
         id: "Name-v0", or "namespace/Name-v0".
         entry_point: a subclass of `Environment`, "module:Class" or "path.py:Class".
-        max_episode_steps: the time limit; the class's own by default, None for none.
-        constants: constants that differ from the class's defaults.
+        max_episode_steps: the time limit, at least 1; the class's own by default, None for none.
+        force: True replaces what the id names. A number is a constant of that name.
+        constants: constants that differ from the class's defaults. They are checked here if the class is given, and
+            when it is first loaded if its location is.
     Raises:
-        ValueError: for a malformed id, or one that another environment has.
-        TypeError: for an entry point that is not an environment.
+        ValueError: for a malformed id, for one that is registered, for a time limit below 1, and for a constant out of
+            range.
+        TypeError: for an entry point that is not an environment, for a time limit that is not an integer, and for an
+            unknown constant or one of the wrong kind.
 
     >>> import jaxenvs
     >>> jaxenvs.register("CalmHeartPole-v0", jaxenvs.HeartPole, heart_attack_proclivity=0.1)
@@ -56,17 +87,23 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, **constants):
         raise ValueError(f"an id must look like 'Name-v0' or 'namespace/Name-v0', got {id!r}")
     if not (isinstance(entry_point, str) and ":" in entry_point) and not _is_environment(entry_point):
         raise TypeError(f"{id}: entry_point must be an Environment class or 'module:Class', got {entry_point!r}")
-    spec = Spec(id, entry_point, max_episode_steps, constants)
-    if id in registry and registry[id] != spec:
+    if not isinstance(force, bool):
+        constants, force = {"force": force, **constants}, False
+    if id in registry and not force:
         raise ValueError(
-            f"the id {id!r} already names {registry[id].entry_point!r}; choose another id, or another version"
+            f"the id {id!r} already names {registry[id].entry_point!r}; choose another id, or another version, or "
+            "replace it by force=True"
         )
-    registry[id] = spec
+    if max_episode_steps is not _DEFAULT and max_episode_steps is not None:
+        max_episode_steps = _positive_int(f"{id}: max_episode_steps", max_episode_steps)
+    if not isinstance(entry_point, str):
+        constants = checked(entry_point, constants)
+    registry[id] = Spec(id, entry_point, max_episode_steps, constants)
     # The limit of a class that is not yet imported is unknown: then the entry point sets it.
     if max_episode_steps is not _DEFAULT or not isinstance(entry_point, str):
-        register_with_gymnasium(id, time_limit(id))
+        register_with_gymnasium(id, time_limit(id), force=force)
     else:
-        register_with_gymnasium(id, None, entry_point="make_with_time_limit")
+        register_with_gymnasium(id, None, entry_point="make_with_time_limit", force=force)
 
 
 def make(id, **constants):
@@ -75,6 +112,8 @@ def make(id, **constants):
     Args:
         id: a registered id, such as "HeartPole-v0", or the location of a class: "my_env.py:MyEnv", "module:MyEnv".
         constants: constants that differ from the defaults.
+    Returns:
+        An instance of the id's class; if the id has a time limit of its own, of a subclass with that limit.
     Raises:
         ValueError: for an unknown id, with the nearest known ones, for a class that cannot be loaded, or for a constant
             out of range.

@@ -1,14 +1,20 @@
 """`rollout`: a policy and a batch of environments, scanned on the device."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 
+from jaxenvs.captured import capture, staged
 from jaxenvs.core import Environment
-from jaxenvs.random import fusable
-from jaxenvs.vector import VectorStep, advance, checked_actions, observe_all, same_step
+from jaxenvs.definition import METHODS
+from jaxenvs.random import fusable, with_keys
+from jaxenvs.vector import VectorStep, advance, checked_actions, observe_all, same_step, step_shapes
+
+# What XLA may be told for one function. `tune_cpu` has more, which hold for a process.
+_OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_enable_concurrency_optimized_scheduler": False}
 
 
 class Transitions(NamedTuple):
@@ -44,6 +50,9 @@ def transitions(obs, action, step):
 def rollout(envs, policy, key, state, obs, num_steps, collect=None, fold=None) -> tuple[Any, Any, Any]:
     """Lets a policy act in a batch of environments, in one `jax.lax.scan`.
 
+    Outside `jit`, the program is compiled at the first call and kept. Later calls compile nothing if policy, `collect`
+    and `fold` compute the same from the arrays that they close over; those may be other arrays each time.
+
     Args:
         envs: a `VectorEnv`.
         policy: a function of one key and the batch's observations. `policy(key, obs)` returns an action, or a pair
@@ -59,6 +68,8 @@ def rollout(envs, policy, key, state, obs, num_steps, collect=None, fold=None) -
             step, from `start` on.
     Returns:
         (state, obs, collected): what to continue from, and the stacked results, time in front, or the total.
+    Raises:
+        TypeError, ValueError: for a `num_steps` that is not an integer of at least 0, and as `VectorEnv.step`.
 
     >>> import jax, jaxenvs
     >>> envs = jaxenvs.make_vec("SimpleRocket-v0", num_envs=4)
@@ -77,18 +88,29 @@ def rollout(envs, policy, key, state, obs, num_steps, collect=None, fold=None) -
     (4,)
     """
 
-    def taken(moment):
-        if moment.extra is NO_EXTRA:
-            return (collect or transitions)(moment.obs, moment.action, moment.step)
-        if collect is None:
-            return transitions(moment.obs, moment.action, moment.step), moment.extra
-        return collect(moment.obs, moment.action, moment.extra, moment.step)
+    num_steps = _count(num_steps)
+    taken = functools.partial(_taken, collect)
+    captured = None if staged(envs, key, state, obs, fold) else _captured(envs, policy, key, state, obs, taken, fold)
+    if captured is None:
+        return scan_steps(envs, policy, key, state, obs, num_steps, lambda moment: taken(*moment[:4]), fold)
+    functions, consts = captured
+    return _program(num_steps, *functions)(envs, key, state, obs, None if fold is None else fold[1], consts)
 
-    return scan_steps(envs, policy, key, state, obs, num_steps, taken, fold)
+
+def _count(num_steps):
+    if isinstance(num_steps, bool) or not hasattr(num_steps, "__index__"):
+        raise TypeError(f"rollout: num_steps must be a Python integer of at least 0, got {num_steps!r}")
+    if num_steps.__index__() < 0:
+        raise ValueError(f"rollout: num_steps must be at least 0, got {num_steps}")
+    return num_steps.__index__()
 
 
-#: What a policy that returns actions alone gives besides.
-NO_EXTRA = object()
+@jax.tree_util.register_static
+class NoExtra:
+    """What a policy that returns actions alone gives besides."""
+
+
+NO_EXTRA = NoExtra()
 
 
 class Moment(NamedTuple):
@@ -104,16 +126,68 @@ class Moment(NamedTuple):
     after: Any
 
 
+def _taken(collect, obs, action, extra, step):
+    if extra is NO_EXTRA:
+        return (collect or transitions)(obs, action, step)
+    if collect is None:
+        return transitions(obs, action, step), extra
+    return collect(obs, action, extra, step)
+
+
+def _captured(envs, policy, key, state, obs, taken, fold):
+    """((act, collect, fold), their closed-over arrays); None if these are tracers, whose trace compiles the program."""
+    policy_key, now = _seen.eval_shape(envs, key, state, obs)
+    act, act_consts = capture(functools.partial(_acted, envs, policy), policy_key, now)
+    action, extra = act.shapes
+    step = step_shapes(envs, key, state, action)
+    collect, collect_consts = capture(taken, now, action, extra, step)
+    add, add_consts = (None, []) if fold is None else capture(fold[0], fold[1], collect.shapes)
+    consts = act_consts, collect_consts, add_consts
+    return None if staged(consts) else ((act, collect, add), consts)
+
+
+@jax.jit
+def _seen(envs, key, state, obs):
+    """What the policy is given in a scan: (key, obs)."""
+    seen = _where(True, obs, observe_all(envs, state.env_state)) if _observes(envs) else obs
+    return jax.random.split(fusable(key))[0], seen
+
+
+def _acted(envs, policy, key, obs):
+    """(actions, extra) of a policy, where NumPy arrays are still known to be some."""
+    action, extra = _parts(envs.single_action_space, with_keys(policy, key, obs))
+    return checked_actions(envs, action), extra
+
+
+# Each program holds its compiled code: the number of those that are kept bounds the memory.
+@functools.lru_cache(maxsize=64)
+def _program(num_steps, act, collect, add):
+    def rolled(envs, key, state, obs, start, consts):
+        act_consts, collect_consts, add_consts = consts
+        return scan_steps(
+            envs,
+            functools.partial(act, act_consts),
+            key,
+            state,
+            obs,
+            num_steps,
+            lambda moment: collect(collect_consts, *moment[:4]),
+            None if add is None else (functools.partial(add, add_consts), start),
+        )
+
+    return jax.jit(rolled, compiler_options=_OPTIONS)
+
+
 def scan_steps(envs, policy, key, state, obs, num_steps, collect, fold=None) -> tuple[Any, Any, Any]:
     """The loop of `rollout`; `collect` is a function of a `Moment`."""
     key = fusable(key)
-    observed = num_steps > 0 and type(envs.env).observe is not Environment.observe
+    observed = num_steps > 0 and _observes(envs)
 
     def one(carry, index):
         state, carried, total = carry
         policy_key, step_key = jax.random.split(jax.random.fold_in(key, index))
         now = _where(index == 0, obs, observe_all(envs, state.env_state)) if observed else carried
-        action, extra = _parts(envs.single_action_space, policy(policy_key, now))
+        action, extra = _parts(envs.single_action_space, with_keys(policy, policy_key, now))
         advanced = advance(envs, step_key, state, checked_actions(envs, action))
         state, step = same_step(advanced)
         result = collect(Moment(now, action, extra, step, advanced.moved.env_state, state.env_state))
@@ -127,6 +201,17 @@ def scan_steps(envs, policy, key, state, obs, num_steps, collect, fold=None) -> 
     # policy it takes 1.3 to 5 times as long otherwise.
     obs = observe_all(envs, state.env_state) if observed else carried
     return state, obs, collected if fold is None else total
+
+
+def _observes(envs):
+    """Whether `observe` is known to give the observations of `reset` and `step`.
+
+    A subclass that changes any method below the class that defines `observe` may change observations as well.
+    """
+    lineage = type(envs.env).__mro__
+    owner = next(index for index, cls in enumerate(lineage) if "observe" in vars(cls))
+    changed = any(METHODS.keys() & vars(cls).keys() for cls in lineage[:owner])
+    return lineage[owner] is not Environment and not changed
 
 
 def _parts(space, result):

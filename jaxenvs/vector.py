@@ -106,7 +106,7 @@ class VectorEnv:
         action = checked_actions(self, action)
         if any(isinstance(leaf, Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
             return _step(self, key, state, action)
-        return _step_by_parts(*self._parts(state.episode_length.sharding), key, state, action)
+        return _step_by_parts(*self._parts(getattr(state.episode_length, "sharding", None)), key, state, action)
 
     def _parts(self, sharding):
         """(structure, leaves), numbers as arrays on the devices of a batch that is spread so.
@@ -152,6 +152,11 @@ def _step_by_parts(structure, leaves, key, state, action):
 @jax.jit
 def _step(envs, key, state, action):
     return same_step(advance(envs, key, state, action))
+
+
+def step_shapes(envs, key, state, action):
+    """The `VectorStep` of a step, with a `jax.ShapeDtypeStruct` for each array."""
+    return _step.eval_shape(envs, key, state, action)[1]
 
 
 class Advance(NamedTuple):

@@ -212,10 +212,27 @@ def test_reset_is_start_after_draw_start():
     jax.tree.map(np.testing.assert_array_equal, Drift().reset(KEY), Drift().start(Drift().draw_start(KEY)))
 
 
-def test_step_can_be_lowered_like_any_jitted_function():
-    env = HeartPole()
+@pytest.mark.filterwarnings("ignore:Some donated buffers were not usable")
+@pytest.mark.parametrize("method", ["reset", "step", "draw", "draw_start", "start", "transition"])
+@pytest.mark.parametrize("cls", [Drift, Plain])
+def test_jit_of_a_method_can_be_lowered_as_jit_of_a_lambda(cls, method):
+    if cls is Plain and method not in ("reset", "step"):
+        pytest.skip("the class does not define it")
+    env = cls()
     state, _ = env.reset(KEY)
-    assert "func" in HeartPole.step.lower(env, KEY, state, jnp.int32(1)).as_text()
+    draws = {"start": "draw_start", "transition": "draw"}.get(method)
+    key = KEY if draws is None else getattr(env, draws)(KEY)
+    action = jaxenvs.spaces.sample(env.action_space, KEY)
+    arguments = {"step": (key, state, action), "transition": (state, action, key)}.get(method, (key,))
+    by_method = jax.jit(getattr(env, method), donate_argnums=0).lower(*arguments)
+    by_lambda = jax.jit(lambda *given: getattr(env, method)(*given), donate_argnums=0).lower(*arguments)
+    assert by_method.donate_argnums == by_lambda.donate_argnums != ()
+    assert by_method.out_info == by_lambda.out_info
+
+
+def test_jit_of_a_vmapped_method_can_be_lowered():
+    lowered = jax.jit(jax.vmap(Drift().reset)).lower(jax.random.split(KEY, 3))
+    assert lowered.out_info[1].shape == (3, 2)
 
 
 # Traces.

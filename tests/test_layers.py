@@ -13,11 +13,13 @@ ROOT = pathlib.Path(__file__).parent.parent
 # Modules of one floor, from the ground up; a name stands for the file or for everything in the package.
 JAXENVS = [
     {
+        "jaxenvs.captured",
         "jaxenvs.constants",
         "jaxenvs.devices",
         "jaxenvs.ids",
         "jaxenvs.random",
         "jaxenvs.render",
+        "jaxenvs.settings",
         "jaxenvs.physics.trig",
     },
     {"jaxenvs.physics", "jaxenvs.spaces"},
@@ -29,7 +31,9 @@ JAXENVS = [
     {"jaxenvs.explain"},
     {"jaxenvs.check", "jaxenvs.loading"},
     {"jaxenvs.registry"},
-    {"jaxenvs.bridges", "jaxenvs.experimental", "jaxenvs.show"},
+    {"jaxenvs.experimental", "jaxenvs.show"},
+    {"jaxenvs.controls"},
+    {"jaxenvs.bridges", "jaxenvs.play"},
     {"jaxenvs.public"},
     {"jaxenvs"},
     {"jaxenvs.starter"},

@@ -3,11 +3,15 @@
 # Spaces may be plain class attributes, and what is no environment is given on purpose.
 # pyright: reportArgumentType=false, reportAssignmentType=false
 
+import copy
+import pickle
 import subprocess
 import sys
 from typing import Any
 
+import cloudpickle
 import gymnasium
+import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -94,15 +98,46 @@ def test_a_taken_id_is_refused():
     assert type(make("HeartPole-v0")) is HeartPole
 
 
-def test_an_id_taken_with_other_constants_is_refused():
-    register("Coin-v0", Coin, weight=2.0)
-    with pytest.raises(ValueError, match="'Coin-v0' already names"):
-        register("Coin-v0", Coin, weight=3.0)
+@pytest.mark.parametrize("weight", [2.0, 3.0], ids=["the same", "another"])
+def test_an_id_is_registered_twice_by_force_only(weight):
+    register("Coin-v0", Coin, weight=2.0, max_episode_steps=3)
+    with pytest.raises(ValueError, match=r"'Coin-v0' already names .*force=True"):
+        register("Coin-v0", Coin, weight=weight)
+    register("Coin-v0", Coin, weight=weight, max_episode_steps=4, force=True)
+    assert make("Coin-v0") == make("Coin-v0", weight=weight)
+    assert make_vec("Coin-v0", 1).max_episode_steps == gymnasium.spec("jaxenvs/Coin-v0").max_episode_steps == 4
 
 
-def test_the_same_registration_again_is_allowed():
-    register("Coin-v0", Coin, weight=2.0)
-    register("Coin-v0", Coin, weight=2.0)
+def test_a_constant_called_force_can_be_registered():
+    register("Steep-v0", jaxenvs.MountainCar, force=0.002)
+    assert make("Steep-v0") == jaxenvs.MountainCar(force=0.002)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"max_episode_steps": -1}, ValueError, "Coin-v0: max_episode_steps must be at least 1, got -1"),
+        ({"max_episode_steps": 0}, ValueError, "max_episode_steps must be at least 1, got 0"),
+        ({"max_episode_steps": float("nan")}, TypeError, "max_episode_steps must be an integer of at least 1, got nan"),
+        ({"max_episode_steps": True}, TypeError, "max_episode_steps must be an integer of at least 1, got True"),
+        ({"weight": float("nan")}, ValueError, "Coin: weight must be a finite number, got nan"),
+        ({"weight": "2"}, TypeError, "Coin: weight must be a number or an array of numbers, got '2'"),
+        ({"wait": 2.0}, TypeError, r"Coin has no constant 'wait'\. Did you mean 'weight'"),
+    ],
+)
+def test_a_registration_that_is_refused_leaves_the_id_free(options, error, message):
+    with pytest.raises(error, match=message):
+        register("Coin-v0", Coin, **options)
+    register("Coin-v0", Coin)
+    assert make("Coin-v0") == Coin()
+
+
+def test_a_location_with_an_unknown_constant_can_be_replaced():
+    register("OtherPole-v3", "jaxenvs.envs.heartpole:HeartPole", weight=2.0)
+    with pytest.raises(TypeError, match="HeartPole has no constant 'weight'"):
+        make("OtherPole-v3")
+    register("OtherPole-v3", "jaxenvs.envs.heartpole:HeartPole", force=True)
+    assert make("OtherPole-v3") == HeartPole()
 
 
 @pytest.mark.parametrize("entry_point", [int, "jaxenvs.envs.heartpole", None, Coin()])
@@ -173,9 +208,48 @@ def test_registry_lists_what_is_known():
     assert {"HeartPole-v0", "SimpleRocket-v0"} <= set(jaxenvs.registry)
 
 
-@pytest.mark.parametrize("id", [id for id in IDS if id != "CartPole-v0"])
-def test_the_time_limit_of_an_id_is_that_of_its_class(id):
-    assert IDS[id][1] == type(make(id)).max_episode_steps == gymnasium.spec(f"jaxenvs/{id}").max_episode_steps
+@pytest.mark.parametrize("id", IDS)
+def test_the_time_limit_of_an_id_is_that_of_its_environment(id):
+    env = make(id)
+    assert IDS[id][1] == env.max_episode_steps == gymnasium.spec(f"jaxenvs/{id}").max_episode_steps
+    assert make_vec(env, 2).max_episode_steps == make_vec(id, 2).max_episode_steps == IDS[id][1]
+
+
+@pytest.fixture
+def variants():
+    """Environments of ids with a time limit of their own, and what makes the same one."""
+    register("EndlessCoin-v0", Coin, max_episode_steps=None, weight=2.0)
+    return [
+        (make("CartPole-v0", gravity=5.0), "make('CartPole-v0', gravity=5.0)", 200),
+        (make("EndlessCoin-v0"), "make('EndlessCoin-v0', weight=2.0)", None),
+    ]
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, "pickle", "cloudpickle", "tree", "replace", "repr"])
+def test_an_ids_time_limit_stays_with_its_environment(variants, again):
+    for env, shown, limit in variants:
+        same = {
+            "pickle": lambda env: pickle.loads(pickle.dumps(env)),
+            "cloudpickle": lambda env: cloudpickle.loads(cloudpickle.dumps(env)),
+            "tree": lambda env: jax.tree.map(lambda leaf: leaf, env),
+            "replace": lambda env: env.replace(),
+            "repr": lambda env: eval(repr(env)),
+        }.get(again, again)(env)
+        assert (same, hash(same), repr(same), same.max_episode_steps) == (env, hash(env), shown, limit)
+        assert type(same) is type(env)
+
+
+def test_an_environment_with_another_time_limit_is_another(variants):
+    assert variants[0][0] != jaxenvs.CartPole(gravity=5.0)
+    assert isinstance(variants[0][0], jaxenvs.CartPole)
+    assert make("CartPole-v1") == jaxenvs.CartPole()
+
+
+def test_a_variant_that_is_pickled_has_its_time_limit_in_another_process():
+    code = "import sys, pickle; env = pickle.load(sys.stdin.buffer); print(repr(env), env.max_episode_steps)"
+    pickled = pickle.dumps(make("CartPole-v0", gravity=5.0))
+    done = subprocess.run([sys.executable, "-c", code], input=pickled, capture_output=True, check=True)
+    assert done.stdout == b"make('CartPole-v0', gravity=5.0) 200\n"
 
 
 def test_names_that_are_a_submodules_too_are_the_public_ones():

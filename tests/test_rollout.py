@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 
 import gymnasium
 import jax
@@ -289,3 +290,171 @@ def test_a_constant_action_outside_the_space_is_refused_by_value():
     envs, state, obs = situation()
     with pytest.raises(ValueError, match=r"SimpleRocket\)\.step: actions must be in Box"):
         rollout(envs, lambda key, obs: np.full((ENVS, 1), 7.0, np.float32), KEY, state, obs, 3)
+
+
+COMPILED = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, duration_secs, **_: COMPILED.append(event) if event.endswith("backend_compile_duration") else None
+)
+
+
+class Gain:
+    """A policy with a parameter that changes, as a method."""
+
+    def __init__(self, gain):
+        self.gain = gain
+
+    def act(self, key, obs):
+        return jnp.clip(self.gain * obs[:, :1], -1.0, 1.0)
+
+
+def kept(obs, action, step):
+    return action
+
+
+def tilted(weight):
+    """A policy made anew for each weight, with a function of JAX that has its own rule of differentiation."""
+    return lambda key, obs: jnp.tanh(jax.nn.relu(obs @ weight) + obs[:, :1])
+
+
+def test_a_rollout_outside_jit_is_compiled_once_for_policies_that_differ_in_arrays_only():
+    envs, state, obs = situation()
+    weights = [jnp.full((2, 1), weight) for weight in (0.5, 1.0, 2.0)]
+    actions = [rollout(envs, tilted(weights[0]), KEY, state, obs, STEPS, kept)[2]]
+    before = len(COMPILED)
+    actions += [rollout(envs, tilted(weight), KEY, state, obs, STEPS, kept)[2] for weight in weights[1:]]
+    assert len(COMPILED) == before
+    for weight, action in zip(weights, actions, strict=True):
+        np.testing.assert_allclose(action[0], tilted(weight)(KEY, obs), rtol=1e-6)
+
+
+def test_a_constant_of_the_environment_changes_without_compiling():
+    envs, state, obs = situation()
+    first = rollout(envs, policy, KEY, state, obs, STEPS)[2]
+    before = len(COMPILED)
+    other = dataclasses.replace(envs, env=envs.env.replace(dt=0.3))
+    second = rollout(other, policy, jax.random.key(0), state, obs, STEPS)[2]
+    assert len(COMPILED) == before
+    assert (first.final_obs != second.final_obs).any()
+
+
+def test_repeated_rollouts_keep_no_programs_and_no_arrays():
+    envs, state, obs = situation()
+    run = lambda: rollout(envs, lambda key, obs: jnp.tanh(obs[:, :1]), KEY, state, obs, STEPS, kept)  # noqa: E731
+    run()
+    programs, arrays = jaxenvs_programs(), len(jax.live_arrays())
+    for _ in range(20):
+        run()
+    assert (jaxenvs_programs(), len(jax.live_arrays())) == (programs, arrays)
+
+
+def jaxenvs_programs():
+    return sys.modules["jaxenvs.rollout"]._program.cache_info().currsize
+
+
+@pytest.mark.parametrize("change", ["method", "partial", "array", "number in a list"])
+def test_a_policy_whose_parameters_change_acts_on_the_new_ones(change):
+    envs, state, obs = situation()
+    agent, box, array = Gain(0.5), [0.5], np.full((1, 1), 0.5, np.float32)
+    policies = {
+        "method": agent.act,
+        "partial": functools.partial(lambda agent, key, obs: agent.act(key, obs), agent),
+        "array": lambda key, obs: jnp.clip(jnp.asarray(array) * obs[:, :1], -1.0, 1.0),
+        "number in a list": lambda key, obs: jnp.clip(box[0] * obs[:, :1], -1.0, 1.0),
+    }
+    roll_out = lambda: rollout(envs, policies[change], KEY, state, obs, 2, kept)[2][0]  # noqa: E731
+    np.testing.assert_allclose(roll_out(), np.clip(0.5 * obs[:, :1], -1, 1), rtol=1e-6)
+    agent.gain, box[0], array[0] = 0.25, 0.25, 0.25
+    np.testing.assert_allclose(roll_out(), np.clip(0.25 * obs[:, :1], -1, 1), rtol=1e-6)
+
+
+def test_a_jitted_function_inside_the_policy_keeps_its_own_arrays():
+    envs, state, obs = situation()
+    for weight in (0.5, 0.25):
+        closed_over = jnp.full((2, 1), weight)
+        inner = jax.jit(lambda obs, closed_over=closed_over: jnp.tanh(obs @ closed_over))
+        action = rollout(envs, lambda key, obs, inner=inner: inner(obs), KEY, state, obs, 1, kept)[2][0]
+        np.testing.assert_allclose(action, np.tanh(obs @ closed_over), rtol=1e-6)
+
+
+def test_gradients_reach_the_parameters_that_a_policy_closes_over():
+    envs, state, obs = situation()
+
+    def score(weight):
+        return rollout(envs, tilted(weight), KEY, state, obs, STEPS)[2].reward.sum()
+
+    weight = jnp.full((2, 1), 0.1)
+    gradient = jax.grad(score)(weight)
+    assert np.abs(gradient).min() > 0
+    np.testing.assert_allclose(gradient, jax.jit(jax.grad(score))(weight), rtol=1e-3)
+
+
+def test_policies_that_a_vmap_maps_over_act_each_on_its_own():
+    envs, state, obs = situation()
+    weights = jnp.stack([jnp.full((2, 1), weight) for weight in (0.5, 1.0)])
+    actions = jax.vmap(lambda weight: rollout(envs, tilted(weight), KEY, state, obs, 2, kept)[2])(weights)
+    for weight, action in zip(weights, actions, strict=True):
+        np.testing.assert_allclose(action[0], tilted(weight)(KEY, obs), rtol=1e-6)
+
+
+def test_what_is_no_array_reaches_collect_as_it_is():
+    envs, state, obs = situation()
+    for name in ("left", "right"):
+        named = lambda key, obs, name=name: (policy(key, obs), name)  # noqa: E731
+        kept = rollout(envs, named, KEY, state, obs, 2, lambda obs, action, extra, step: {extra: step.reward})[2]
+        assert list(kept) == [name]
+
+
+def test_a_fold_may_begin_with_numbers_of_python():
+    envs, state, obs = situation()
+    add = lambda total, reward: total + reward.sum()  # noqa: E731
+    reward = lambda obs, action, step: step.reward  # noqa: E731
+    total = rollout(envs, policy, KEY, state, obs, STEPS, reward, fold=(add, 0.0))[2]
+    np.testing.assert_allclose(total, scanned()[2].reward.sum(), rtol=1e-5)
+
+
+class Hidden(jaxenvs.SimpleRocket):
+    """The same rocket, whose velocity nobody sees."""
+
+    def reset(self, key):
+        state, obs = super().reset(key)
+        return state, obs[:1]
+
+    def step(self, key, state, action):
+        state, step = super().step(key, state, action)
+        return state, step._replace(obs=step.obs[:1])
+
+
+class Shifted(jaxenvs.SimpleRocket):
+    """The same rocket, observed with an offset in its transitions."""
+
+    def transition(self, state, action, draws):
+        state, step = super().transition(state, action, draws)
+        return state, step._replace(obs=step.obs + 1.0)
+
+
+class Slower(Shifted):
+    """Changes nothing of the methods that its parent has changed."""
+
+    max_episode_steps = 3
+
+
+@pytest.mark.parametrize("cls", [Hidden, Shifted, Slower])
+@pytest.mark.parametrize("jitted", [False, True], ids=["eager", "jitted"])
+def test_the_policy_is_shown_the_observations_of_a_subclass_that_changes_steps(cls, jitted):
+    envs = jaxenvs.make_vec(cls(), ENVS, max_episode_steps=4)
+    state, obs = envs.reset(KEY)
+    run = lambda state, obs: rollout(envs, policy, KEY, state, obs, 6)  # noqa: E731
+    _, last, steps = (jax.jit(run) if jitted else run)(state, obs)
+    going_on = ~steps.truncated[:-1]
+    np.testing.assert_array_equal(steps.obs[1:][going_on], steps.final_obs[:-1][going_on])
+    assert not steps.truncated[-1].any() and (last == steps.final_obs[-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "error"), [(-1, ValueError), (2.0, TypeError), (None, TypeError), (True, TypeError)]
+)
+def test_a_number_of_steps_that_is_none_is_refused(num_steps, error):
+    envs, state, obs = situation()
+    with pytest.raises(error, match=rf"rollout: num_steps must be .*at least 0, got {num_steps}"):
+        rollout(envs, policy, KEY, state, obs, num_steps)

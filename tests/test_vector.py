@@ -478,3 +478,13 @@ def test_changed_constants_are_stepped_with_and_compile_nothing():
     _, pushed = stronger.step(KEY, state, action)
     assert cache_size() == traced
     assert (pushed.obs[:, 1] > step.obs[:, 1] + 0.1).all()
+
+
+@pytest.mark.parametrize("id", ["HeartPole-v0", "SimpleRocket-v0"])
+def test_states_of_numpy_arrays_are_stepped_as_those_of_jax(id):
+    envs = jaxenvs.make_vec(id, 2)
+    state, _ = envs.reset(jax.random.key(0))
+    action = np.asarray(envs.sample_actions(jax.random.key(1)))
+    ours = envs.step(jax.random.key(2), state, action)
+    theirs = envs.step(jax.random.key(2), jax.device_get(state), action)
+    jax.tree.map(np.testing.assert_array_equal, ours, theirs)

@@ -126,6 +126,7 @@ class LunarLander(Environment):
     max_episode_steps = 1000
     render_fps = 50
     keys_to_action = {"w": 2, "a": 1, "d": 3}  # noqa: RUF012
+    idle_action = 0
 
     #: m/s**2, upwards.
     gravity: float = constant(-10.0, above=-12.0, below=0.0)
@@ -266,11 +267,12 @@ class LunarLanderContinuous(LunarLander):
 
     keys_to_action = {  # noqa: RUF012
         "w": np.array([1.0, 0.0], np.float32),
-        "a": np.array([-1.0, -1.0], np.float32),
-        "d": np.array([-1.0, 1.0], np.float32),
+        "a": np.array([0.0, -1.0], np.float32),
+        "d": np.array([0.0, 1.0], np.float32),
         "aw": np.array([1.0, -1.0], np.float32),
         "dw": np.array([1.0, 1.0], np.float32),
     }
+    idle_action = np.zeros(2, np.float32)
 
     @property
     def action_space(self):

@@ -10,7 +10,7 @@ functions, the same numbers bit for bit, but the hash is straight-line arithmeti
 import jax
 import jax.numpy as jnp
 
-from jaxenvs.random.threefry import fast_threefry, fused_threefry
+from jaxenvs.random.threefry import TAGS, fast_threefry, fused_threefry
 
 
 def fusable(key):
@@ -67,6 +67,21 @@ def fast(key):
     if data.shape[key.ndim :] != (2,):
         raise TypeError(f"fast needs a threefry2x32 key, got a key of the kind {jax.random.key_impl(key)}")
     return jax.random.wrap_key_data(data, impl=fast_threefry())
+
+
+def with_keys(function, key, *args):
+    """`function(key, *args)` with the fusable form of a key, or with JAX's own where the function needs that.
+
+    `jax.random.poisson` takes threefry2x32 keys only, and `jnp.where` two keys of one kind. An ordinary key gives the
+    same numbers in both forms; a `fast` one then gives those of the ordinary key with its data.
+    """
+    used = fusable(key)
+    try:
+        return function(used, *args)
+    except (NotImplementedError, TypeError, ValueError):
+        if str(jax.random.key_impl(used)) not in TAGS:
+            raise
+    return function(jax.random.wrap_key_data(jax.random.key_data(used), impl="threefry2x32"), *args)
 
 
 def as_key(key):

@@ -17,15 +17,18 @@ _KEY_PARITY = 0x1BD11BDA
 # In groups of four.
 _ROUNDS, _FAST_ROUNDS = 20, 16
 
+#: What `jax.random.key_impl` calls the two kinds of key.
+TAGS = _FUSED, _FAST = "fry_fused", "fry_fast"
+
 
 @functools.cache
 def fused_threefry():
-    return _threefry("threefry2x32_fused", "fry_fused", _random_bits)
+    return _threefry("threefry2x32_fused", _FUSED, _random_bits)
 
 
 @functools.cache
 def fast_threefry():
-    return _threefry("threefry2x32_fast", "fry_fast", _fast_bits)
+    return _threefry("threefry2x32_fast", _FAST, _fast_bits)
 
 
 def _threefry(name, tag, random_bits):

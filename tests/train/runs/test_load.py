@@ -24,8 +24,8 @@ ENVS = {"discrete": "BriefCart-v0", "box": "BriefRocket-v0"}
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    jaxenvs.register("BriefCart-v0", jaxenvs.CartPole, max_episode_steps=20)
-    jaxenvs.register("BriefRocket-v0", jaxenvs.SimpleRocket, max_episode_steps=20)
+    jaxenvs.register("BriefCart-v0", jaxenvs.CartPole, max_episode_steps=20, force=True)
+    jaxenvs.register("BriefRocket-v0", jaxenvs.SimpleRocket, max_episode_steps=20, force=True)
     ALGORITHMS["search"] = random_search
     yield
     del registry["BriefCart-v0"], registry["BriefRocket-v0"], ALGORITHMS["search"]

@@ -24,8 +24,8 @@ PLAN = Plan(
 
 @pytest.fixture(scope="module", autouse=True)
 def brief_rocket():
-    jaxenvs.register("BriefRocket-v0", jaxenvs.SimpleRocket, max_episode_steps=20)
-    jaxenvs.register("EndlessRocket-v0", jaxenvs.SimpleRocket, max_episode_steps=None)
+    jaxenvs.register("BriefRocket-v0", jaxenvs.SimpleRocket, max_episode_steps=20, force=True)
+    jaxenvs.register("EndlessRocket-v0", jaxenvs.SimpleRocket, max_episode_steps=None, force=True)
     yield
     del registry["BriefRocket-v0"], registry["EndlessRocket-v0"]
 
