@@ -114,6 +114,14 @@ def finite(text):
     raise argparse.ArgumentTypeError(f"must be a finite number, got {text!r}")
 
 
+def seconds(text):
+    """A number of seconds above 0: 30, 0.5 and 30s."""
+    value = finite(text.removesuffix("s"))
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be above 0 seconds, got {text!r}")
+    return value
+
+
 def _truth(text):
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
