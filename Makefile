@@ -32,7 +32,10 @@ train: venv  ## train PPO on HeartPole-v0
 test: venv  ## run the tests, without the slow ones
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-all: venv  ## run every test
+# These run the programs that users run; `make test` compiles in half the time, to slower programs.
+test-all test-slow: export TEST_PROGRAMS := optimised
+
+test-all: venv  ## run every test, with optimised programs
 	$(PY) -m pytest -n 2 --dist loadfile -m "not accelerator" $(ARGS)
 
 test-slow: venv  ## run the slow tests (long runs, and the wheel in an environment of its own)

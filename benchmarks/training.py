@@ -4,13 +4,14 @@
     python -m benchmarks.training --ids CartPole-v1 --rejax PYTHON --purejaxrl FOLDER --name training_peers
     python -m benchmarks.training --learn --seeds 0     # full runs of the presets, with what they reached
     python -m benchmarks.training --learn --seeds 1 2 3 4 --jobs 2          # more seeds, one core each
+    python -m benchmarks.training --learn --algorithm dqn --preset few-steps --ids CartPole-v1
 
 The first counts playing, advantages and 4 epochs x 4 minibatches; compilation is timed apart. Each subject has a
 process of its own, and they take turns: ours as `python -m train` runs it, on one core, on one device with XLA's
 threads, and on a device a core; a product of matrices, as the limit; and CartPole by those who did it before, on one
 core and with XLA's threads. rejax and purejaxrl run with PYTHON, whose environment has rejax; FOLDER is a copy of
-purejaxrl's repository. `--learn` runs `python -m train ppo --env ID` in a separate process, and reads the end of its
-learning curve and its last evaluation.
+purejaxrl's repository. `--learn` runs `python -m train ALGORITHM --env ID` in a separate process, and reads the end of
+its learning curve and its last evaluation.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from benchmarks.peers.serving import serve
 from jaxenvs.devices import num_cores
 from train import ppo
 from train.floor.sharding import mesh_of
+from train.presets import ALGORITHMS
 from train.runs import run
 from train.runs.compiling import request_cpu_devices
 from train.runs.log import read_rows
@@ -58,6 +60,8 @@ def main():
     parser.add_argument("--learn", action="store_true", help="full runs of the presets instead of steps/s")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4], help="of the full runs")
     parser.add_argument("--jobs", type=int, default=1, help="full runs at a time")
+    parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="ppo", help="of the full runs")
+    parser.add_argument("--preset", help="another preset for the full runs than the usual one")
     parser.add_argument("--keys", choices=list(KEYS), default="ordinary", help="random numbers of the full runs")
     parser.add_argument("--keep", type=Path, help="a folder that keeps the runs, for benchmarks.transfer")
     parser.add_argument("--name", default="training", help="of the file in benchmarks/results/")
@@ -67,7 +71,8 @@ def main():
     if options.serve:
         serve_ours(options.serve[0], int(options.serve[1]))
     elif options.learn:
-        learn_all(options.ids, options.seeds, options.jobs, options.keep, options.keys)
+        how = {"algorithm": options.algorithm, "preset": options.preset, "keys": options.keys}
+        learn_all(options.ids, options.seeds, options.jobs, options.keep, **how)
     else:
         save(options.name, measure_all(options.ids, options.runs, options.rejax, options.purejaxrl))
 
@@ -163,11 +168,13 @@ def serve_ours(id, count):
     programs = Programs(plan, mesh_of(count))
     programs.wait()
     compiled = time.perf_counter() - began
-    state = programs.placed(programs.begin())
-    serve(
-        lambda: jax.block_until_ready(programs.advance(state, UPDATES)), steps=UPDATES * plan.steps_per_update,
-        compile_s=compiled, jax=jax.__version__,
-    )  # fmt: skip
+    state = [programs.placed(programs.begin())]
+
+    def run():
+        # `advance` uses up the state that it is given.
+        state[0], _ = jax.block_until_ready(programs.advance(state[0], UPDATES))
+
+    serve(run, steps=UPDATES * plan.steps_per_update, compile_s=compiled, jax=jax.__version__)
 
 
 def serve_matmul():
@@ -180,9 +187,11 @@ def serve_matmul():
     serve(lambda: jax.block_until_ready(product(a)), steps=flop / FLOP_A_STEP, flop=flop, compile_s=compiled)
 
 
-def learn_all(ids, seeds, jobs, keep, keys):
+def learn_all(ids, seeds, jobs, keep, **how):
     """Full runs, `jobs` at a time with a share of the cores each; rows of the same id and seed are replaced."""
-    name = "learning" if keys == "ordinary" else f"learning_{keys}"
+    usual = {"algorithm": "ppo", "preset": None, "keys": "ordinary"}
+    parts = ["learning", *(value for option, value in how.items() if value != usual[option])]
+    name = "_".join(parts).replace("-", "_")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     shares = queue.SimpleQueue()
     for job in range(jobs):
@@ -191,7 +200,7 @@ def learn_all(ids, seeds, jobs, keep, keys):
     def one(pair):
         share = shares.get()
         try:
-            return learn(pair[0], pair[1], share, keep, keys)
+            return learn(pair[0], pair[1], share, keep, **how)
         finally:
             shares.put(share)
 
@@ -203,24 +212,26 @@ def learn_all(ids, seeds, jobs, keep, keys):
     save(name, [new[key] for key in sorted(new)])
 
 
-def learn(id, seed, cores, keep, keys):
+def learn(id, seed, cores, keep, *, algorithm, preset, keys):
     """A full run of the preset, in a separate process that may use some of the cores."""
+    chosen = ["--preset", preset] if preset else []
     with tempfile.TemporaryDirectory() as folder:
         out = (Path(keep) if keep else Path(folder)) / f"{id}-{seed}"
-        command = ["ppo", "--env", id, "--seed", str(seed), "--out", str(out), "--quiet", "--keys", keys]
+        command = [algorithm, "--env", id, *chosen, "--seed", str(seed), "--out", str(out), "--quiet", "--keys", keys]
         pin = functools.partial(os.sched_setaffinity, 0, cores) if hasattr(os, "sched_setaffinity") else None
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "train", *command], check=True, stdout=subprocess.DEVNULL, preexec_fn=pin)
         seconds = time.perf_counter() - began
         evaluation = json.loads((out / "evaluation.json").read_text())
         last = read_rows(out / "metrics.jsonl")[-1]
-        share = reached(out)
+        share, gradient_steps = reached(out), gradient_steps_of(out)
     row = {
         "id": id,
         "seed": seed,
         "seconds": round(seconds, 1),
         "cores": len(cores),
         "steps": last["steps"],
+        "gradient_steps": gradient_steps,
         "curve_last": last["eval_mean"],
         **{name: evaluation[name] for name in ("mean", "standard_error", "episodes")},
         **share,
@@ -228,6 +239,14 @@ def learn(id, seed, cores, keep, keys):
     }
     print(row, flush=True)
     return row
+
+
+def gradient_steps_of(folder):
+    """How many gradient steps a run made."""
+    plan, state = run.read(folder)
+    config = plan.config
+    each = config.gradient_steps if hasattr(config, "gradient_steps") else config.epochs * config.minibatches
+    return int(state.updates) * each
 
 
 #: What share of the last observations says that an episode went well, where the return alone does not.

@@ -22,7 +22,7 @@ class _Package(types.ModuleType):
     """Loads JAX and all public names when the first one is used: `jaxenvs --help` needs none of them."""
 
     def __getattr__(self, name):
-        if name in ("random", "spaces"):
+        if name in ("random", "render", "spaces"):
             return importlib.import_module(f"jaxenvs.{name}")
         if name.startswith("__") and name != "__all__":
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")

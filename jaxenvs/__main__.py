@@ -10,6 +10,8 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+from jaxenvs.settings import add_set
+
 # Names that the new file itself needs.
 _RESERVED_CLASSES = {"State", "NamedTuple"}
 _RESERVED_FILES = {*sys.stdlib_module_names, "gymnasium", "jax", "jaxenvs", "jaxlib", "numpy", "train"}
@@ -20,6 +22,7 @@ TRAINING = {
     "evaluate": "evaluate a run's policy",
     "resume": "continue a run from its last checkpoint, or prolong it",
     "record": "film a run's agent, or a random policy, into a file",
+    "watch": "watch a run's agent in a window",
 }
 #: What the trainers import, which the extra `train` installs.
 TRAINERS_NEED = ("chex", "flax", "imageio_ffmpeg", "matplotlib", "optax", "PIL", "tensorboardX", "tqdm")
@@ -145,6 +148,18 @@ def _show(options):
     return 0
 
 
+def _play(options):
+    from jaxenvs.play import play
+
+    given = {name: getattr(options, name) for name in ("seed", "fps", "record")}
+    try:
+        scores = play(options.env, **given, **dict(options.set))
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise CommandError(str(error)) from error
+    print(f"scores: {', '.join(f'{score:g}' for score in scores) or 'no episode was played to its end'}")
+    return 0
+
+
 def _presets(id):
     """The trainers' presets for an environment, as text."""
     missing = _missing()
@@ -232,9 +247,24 @@ def _parser():
     )  # fmt: skip
     showing.set_defaults(command=_show)
     showing.add_argument("env", metavar="ID", help="a registered id, my_env.py:MyEnv or package.module:MyEnv")
+    _add_play(commands)
     for name, text in TRAINING.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
+
+
+def _add_play(commands):
+    play = _command(
+        "play", commands.add_parser, "play an environment in a window: F1 shows the keys",
+        "jaxenvs play CartPole-v1", "jaxenvs play PointIntercept-v0      # with the mouse",
+        "jaxenvs play SimpleRocket-v0 --set bound=3 --record film.mp4", "jaxenvs play my_env.py:MyEnv",
+    )  # fmt: skip
+    play.set_defaults(command=_play)
+    play.add_argument("env", metavar="ID", help="a registered id, my_env.py:MyEnv or package.module:MyEnv")
+    play.add_argument("--seed", type=int, default=0, help="of the episodes")
+    play.add_argument("--fps", type=float, help="steps per second, 0 to wait for a key (default: by environment)")
+    play.add_argument("--record", type=Path, metavar="FILE", help="film what is played, .mp4 or .gif")
+    add_set(play)
 
 
 def _command(name, make, text, *examples, **options):

@@ -86,7 +86,9 @@ def _unknown(cls, name, names):
         return f"{owner}: {name} is not a constant, because it has no type: write {name}: {kind} = {value}"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{owner} has no constant {name!r}.{hint} It has: {', '.join(names) or 'none'}"
+    known = f"It has: {', '.join(names) or 'none'}"
+    # TorchRL leaves out an argument of its own where the message has these words.
+    return f"{owner} has no constant {name!r}.{hint} {known} (unexpected keyword argument {name!r})"
 
 
 def _checked_field(owner, field, value):

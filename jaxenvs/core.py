@@ -55,6 +55,10 @@ class Environment:
     render_fps: ClassVar[int] = 30
     #: Keyboard keys to play it: a dict from a string of key names to an action.
     keys_to_action: ClassVar[dict] = {}
+    #: The action of a player who presses nothing; None: the nearest to 0 of a Box, or none.
+    idle_action: ClassVar[Any] = None
+    #: The fields of the state that Gymnasium's `info` shows after each step, such as whether the step was an accident.
+    info_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -123,6 +127,10 @@ class Environment:
     def describe(self, state):
         """The step that led to a state, as text that ends with a newline; optional, and never traced."""
         raise NotImplementedError(f"{type(self).__name__} does not define describe(state)")
+
+    def action_at(self, x, y):
+        """The action that a click at a pixel of the picture stands for, None for none; optional, for play."""
+        raise NotImplementedError(f"{type(self).__name__} does not define action_at(x, y)")
 
     def replace(self, **constants):
         """The same environment with some constants changed, checked as at construction.

@@ -24,10 +24,24 @@ IDS = {
 }  # fmt: skip
 
 
+class _OwnTask(int):
+    """The version of an id that does not replace the earlier ones.
+
+    Gymnasium says that an id is out of date where a later version is greater: none of ours is. HeartPole-v1 is another
+    task than HeartPole-v0, and CartPole-v0 the one with 200 steps.
+    """
+
+    def __gt__(self, other):
+        return False
+
+
 def register_all():
     """Makes `gymnasium.make("jaxenvs/HeartPole-v0")` work, and all the others."""
-    for id, (_, limit, _) in IDS.items():
+    # The latest version first: of versions none of which is greater, Gymnasium takes the first for an id without one.
+    for id, (_, limit, _) in sorted(IDS.items(), reverse=True):
         register_with_gymnasium(id, limit)
+        spec = gymnasium.registry[f"jaxenvs/{id}"]
+        spec.version = _OwnTask(spec.version or 0)
 
 
 def register_with_gymnasium(id, max_episode_steps, entry_point="GymnasiumEnv", force=False):

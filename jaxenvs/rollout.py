@@ -212,7 +212,7 @@ def _observes(envs):
     lineage = type(envs.env).__mro__
     owner = next(index for index, cls in enumerate(lineage) if "observe" in vars(cls))
     changed = any(METHODS.keys() & vars(cls).keys() for cls in lineage[:owner])
-    return lineage[owner] is not Environment and not changed
+    return type(envs.env).observe is not Environment.observe and not changed
 
 
 def _parts(space, result):

@@ -76,13 +76,14 @@ def _tables(cls):
     """The rows of the tables in the docstrings of a class and its bases, by the first word: observation, action."""
     tables = {}
     for owner in reversed(cls.__mro__):
-        tables |= _tables_of(inspect.cleandoc(owner.__doc__ or ""))
+        tables |= tables_of(owner)
     return tables
 
 
-def _tables_of(text):
+def tables_of(cls):
+    """The rows of the tables in the docstring of a class itself, by the first word."""
     tables, rows = {}, None
-    for line in text.splitlines():
+    for line in inspect.cleandoc(vars(cls).get("__doc__") or "").splitlines():
         if not line.startswith("|"):
             rows = None
         elif rows is None:

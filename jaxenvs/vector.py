@@ -290,3 +290,19 @@ def checked_actions(envs, action):
         action = np.asarray(action)
     spaces.check_host_value(envs.action_space, action, where=f"VectorEnv({type(envs.env).__name__}).step: actions")
     return action
+
+
+def member(envs, index):
+    """The environment of one member of a batch, with its own constants.
+
+    >>> import jaxenvs, numpy as np
+    >>> envs = jaxenvs.make_vec("Pendulum-v1", 2, mass=np.array([1.0, 2.0]))
+    >>> float(member(envs, 1).mass)
+    2.0
+    """
+    axes = constant_axes(envs.env, envs.num_envs)
+    return jax.tree.map(lambda axis, leaf: leaf if axis is None else leaf[index], axes, envs.env, is_leaf=_is_none)
+
+
+def _is_none(x):
+    return x is None

@@ -1,8 +1,18 @@
 """Settings of the entire suite: the oracles of `tests/reference` can be imported, and JAX is at its strictest."""
 
+import gc
 import os
 import pathlib
 import sys
+
+# Most tests compile much and run little, so XLA compiles in half the time, to slower programs. `make test-all` sets
+# TEST_PROGRAMS=optimised: there, the same tests run the programs that users run.
+QUICK = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_llvm_disable_expensive_passes=true --xla_cpu_parallel_codegen_split_count=1"
+)
+if os.environ.get("TEST_PROGRAMS") != "optimised" and QUICK not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{QUICK} {os.environ.get('XLA_FLAGS', '')}"
 
 import jax
 import pytest
@@ -45,6 +55,9 @@ def compile_once(compiled):
     yield
     jax.config.update("jax_compilation_cache_dir", None)
     compilation_cache.reset_cache()
+    # A process that keeps the programs of all its files grows to seven gigabytes.
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture

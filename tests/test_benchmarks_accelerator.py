@@ -10,6 +10,7 @@ import pytest
 from benchmarks.accelerator import __main__ as accelerator
 
 
+@pytest.mark.slow
 def test_every_part_runs_quickly_and_leaves_its_figures(tmp_path, capsys, quick_compiles):
     out = tmp_path / "figures.json"
     # Optax mixes dtypes.

@@ -72,6 +72,7 @@ def test_what_memory_runs_makes_as_many_steps_as_it_says(prepare, subject, monke
         assert results[0].episode_length.tolist() == [3] * 4 and results[2] is None
 
 
+@pytest.mark.slow
 def test_scaling_measures_all_that_it_names(monkeypatch, quick_compiles, mixed_dtypes):
     monkeypatch.setattr(scaling.ppo, "Config", lambda **options: CONFIG(**{**options, **TINY}))
     monkeypatch.setattr(scaling, "UPDATES", 2)

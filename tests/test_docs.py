@@ -23,6 +23,8 @@ import train
 ROOT = Path(__file__).parent.parent
 # Their libraries are not in the lock: `make interop` runs these.
 FOREIGN = {"jaxenvs.bridges.gymnax", "jaxenvs.bridges.sb3"}
+# Pages whose programs take ten seconds and more to compile.
+LONG_PAGES = {"constants.md", "python.md", "write_your_own.md"}
 PAGE_BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Added to commands of a page that train, so that they take a moment.
 TINY = (
@@ -73,7 +75,13 @@ def test_python_blocks_run(page, monkeypatch, empty_folder, quick_compiles):
         assert [line for line in expected if line.split(":")[0].strip() not in printed.getvalue()] == []
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(path.name, marks=[pytest.mark.slow] * (path.name in LONG_PAGES))
+        for path in sorted((ROOT / "docs").glob("*.md"))
+    ],
+)
 def test_a_page_runs_from_top_to_bottom(page, empty_folder, monkeypatch, capsys, quick_compiles):
     """In an empty folder: Python blocks in one namespace, those that begin with a file's name as that file."""
     namespace = types.ModuleType("page")

@@ -39,7 +39,14 @@ def in_process(code, **environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("id", ["HeartPole-v0", "SimpleRocket-v0", "PointInterceptContinuousRandom-v0"])
+@pytest.mark.parametrize(
+    "id",
+    [
+        "SimpleRocket-v0",
+        pytest.param("HeartPole-v0", marks=pytest.mark.slow),
+        pytest.param("PointInterceptContinuousRandom-v0", marks=pytest.mark.slow),
+    ],
+)
 def test_tuning_and_devices_change_no_number_but_by_rounding(id):
     plain = in_process("import jaxenvs\n" + PLAYED.replace("ID", repr(id)))
     tuned = in_process("import jaxenvs; jaxenvs.tune_cpu(4)\n" + PLAYED.replace("ID", repr(id)))

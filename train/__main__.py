@@ -1,4 +1,4 @@
-"""The command line: `python -m train ppo | evaluate | resume | record`."""
+"""The command line: `python -m train ppo | evaluate | resume | record | watch`."""
 
 import sys
 from pathlib import Path
@@ -53,6 +53,7 @@ def _parser(program="python -m train"):
         _add_resume(subparsers, program)
         _add_evaluate(subparsers, program)
         _add_record(subparsers, program)
+        _add_watch(subparsers, program)
     return parser
 
 
@@ -112,8 +113,25 @@ def _add_record(subparsers, program):
     add_set(record)
 
 
+def _add_watch(subparsers, program):
+    text = "watch a run's agent in a window, until it is closed"
+    examples = f"{program} watch runs/HeartPole-v0-ppo-1", f"{program} watch runs/mine --best --stochastic"
+    watch = subparsers.add_parser("watch", help=text, epilog=epilog(*examples), formatter_class=Formatter)
+    watch.set_defaults(command=commands.watch)
+    watch.add_argument("run", type=Path, help="the run's folder")
+    watch.add_argument("--best", action="store_true", help="the checkpoint with the best evaluation, not the newest")
+    watch.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
+    watch.add_argument("--seed", type=int, default=0, help="of the episodes")
+    watch.add_argument("--fps", type=finite, help="steps per second (default: the environment's frames per second)")
+    add_set(watch)
+
+
 def _add_training_options(command, algorithm):
     command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
+    command.add_argument(
+        "--preset", metavar="NAME",
+        help="another preset than the environment's usual one: few-steps, for few steps of the environment",
+    )  # fmt: skip
     command.add_argument("--total-steps", type=integer, help="environment steps of the run (default: the preset's)")
     command.add_argument(
         "--until", type=finite, metavar="RETURN",

@@ -52,12 +52,22 @@ class Algorithm(Protocol):
         """Environment steps of an update, over all environments; a Python int."""
         ...
 
+    def warmup_steps(self, config) -> int:
+        """Environment steps that `init` plays, over all environments; a Python int, 0 where it plays none.
+
+        A run's steps are those of `init` and those of its updates together: the driver counts both.
+        """
+        ...
+
     def scheduled(self, config, num_updates) -> Any:
         """The `Config` of a run of `num_updates` updates: schedules that have no length of their own get the run's."""
         ...
 
     def init(self, config, envs, key) -> Any:
         """The initial training state.
+
+        An algorithm that learns from a replay buffer plays the steps here that fill it before the first update, so
+        that all updates are one program.
 
         Args:
             config: `Config`.

@@ -43,12 +43,18 @@ def record(options):
     return _user_errors(showing.record, options)
 
 
+def watch(options):
+    from . import showing
+
+    return _user_errors(showing.watch, options)
+
+
 def _is_finished(folder):
     """Whether a run has come to its end and has its last evaluation; if so, says it."""
     from .runs import run
 
     plan, state = run.read(folder)
-    steps = int(state.updates) * plan.steps_per_update
+    steps = plan.steps_after(state.updates)
     reached = run.reached(plan, run.read_figures(folder))
     evaluation = Path(folder) / "evaluation.json"
     if not (reached or int(state.updates) >= plan.num_updates) or _steps_of(evaluation) != steps:
@@ -117,10 +123,10 @@ def _finish(options, folder, ended):
     if plan.until is not None:
         ends = {
             "reached": run.reached(plan, run.read_figures(folder)),
-            "steps": int(state.updates) * plan.steps_per_update,
+            "steps": plan.steps_after(state.updates),
         }
         figures["until"] = {"return": plan.until, **ends}
-    figures["steps"] = int(state.updates) * plan.steps_per_update
+    figures["steps"] = plan.steps_after(state.updates)
     (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
     _pictures(options, folder, plan, state)
     _show({"run": str(folder), "env": plan.env, **figures})
@@ -151,8 +157,9 @@ def _pictures(options, folder, plan, state):
 
 def _say_what_is_missing(options):
     """Says before training which pictures there cannot be."""
+    from jaxenvs.render.film import missing as no_film
+
     from .reports.curve import missing as no_curve
-    from .reports.film import missing as no_film
 
     lines = [no_curve()] if no_curve() else []
     lines += [] if options.film_episodes == 0 else no_film().values()
@@ -167,7 +174,7 @@ def plan_of(options):
     from .runs.plan import Plan
     from .runs.trial import try_a_step
 
-    chosen = preset(options.algorithm, options.env)
+    chosen = _user_errors(preset, options.algorithm, options.env, options.preset)
     algorithm = ALGORITHMS[options.algorithm]
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(algorithm.Config)}
     config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}

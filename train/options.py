@@ -1,12 +1,12 @@
 """The options of the command line: their types, and parsers that name the flag that was meant."""
 
 import argparse
-import ast
 import dataclasses
 import difflib
 import math
 import re
 
+from jaxenvs.settings import add_set as add_set
 from jaxenvs.show import field_texts
 
 from .floor.config import range_text
@@ -24,6 +24,9 @@ _KNOWN_AS = {
     "env-id": "env", "environment": "env", "id": "env", "output": "out", "folder": "out", "logdir": "out",
     "layers": "hidden", "net-arch": "hidden", "act": "activation", "target": "until", "random-seed": "seed",
     "n-eval-episodes": "episodes", "eval-episodes": "episodes", "num-episodes": "episodes", "n-episodes": "episodes",
+    "buffer-size": "capacity", "exploration-noise": "noise", "target-policy-noise": "target-noise",
+    "policy-noise": "target-noise", "target-noise-clip": "noise-clip", "policy-frequency": "policy-delay",
+    "alpha": "temperature", "policy-lr": "learning-rate", "q-lr": "learning-rate", "train-freq": "num-steps",
     "constants": "set", "kwargs": "set", "silent": "quiet", "film-steps": "film-episodes", "num-devices": "devices",
 }  # fmt: skip
 
@@ -72,13 +75,6 @@ def flag_of(name):
     return "--" + name.rstrip("_").replace("_", "-")
 
 
-def add_set(command):
-    command.add_argument(
-        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-        help="a constant of the environment, such as heart_attack_proclivity=0.3; may be repeated",
-    )  # fmt: skip
-
-
 def epilog(*examples):
     return "examples:\n" + "\n".join(f"  {example}" for example in examples)
 
@@ -122,19 +118,3 @@ def _truth(text):
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
     return text.lower() == "true"
-
-
-def _setting(text):
-    name, equals, value = text.partition("=")
-    if equals and name in ("id", "env"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a constant: name the environment by --env {value}")
-    if equals and name in ("num_envs", "num-envs"):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a constant of the environment but the size of the batch: --num-envs {value} when training"
-        )
-    try:
-        if not (equals and name.isidentifier()):
-            raise ValueError
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with a number, True or False, got {text!r}") from None

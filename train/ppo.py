@@ -169,6 +169,11 @@ def steps_per_update(config):
     return config.num_envs * config.num_steps
 
 
+def warmup_steps(config):
+    """See `algorithm.Algorithm.warmup_steps`."""
+    return 0
+
+
 def scheduled(config, num_updates):
     """See `algorithm.Algorithm.scheduled`."""
     horizon = jnp.where(config.schedule_updates == 0, float(num_updates), config.schedule_updates)

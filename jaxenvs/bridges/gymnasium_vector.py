@@ -1,24 +1,28 @@
 """A batch of environments as a `gymnasium.vector.VectorEnv`, which `gymnasium.make_vec("jaxenvs/...")` makes."""
 
-import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 
+from jaxenvs.bridges.gymnasium_arrays import checked_batch, exporter, final_objects
+from jaxenvs.bridges.gymnasium_batch import advance_batch, from_state, merged, start_batch
+from jaxenvs.bridges.gymnasium_checks import check_process, checked_seed, given_state
+from jaxenvs.bridges.gymnasium_constants import ConstantAttributes, constant_names, refuse_meant
 from jaxenvs.core import Environment
 from jaxenvs.registry import make_vec
-from jaxenvs.spaces import bounds
-from jaxenvs.vector import VectorState, advance, observe_all, where_done
+from jaxenvs.vector import member
 
 _UNSET: Any = object()
+# What a single bridge has as attributes of its own, and a batch has once.
+_OF_ALL = ("metadata", "render_mode", "spec")
 
 
-class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
+class GymnasiumVectorEnv(ConstantAttributes, gymnasium.vector.VectorEnv):
     """A batch of one environment behind Gymnasium's vector interface.
 
     Args:
@@ -65,41 +69,45 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         self.envs = jax.tree.map(jnp.asarray, make_vec(env_id, num_envs, **limit, **{**(constants or {}), **more}))
         self.num_envs = self.envs.num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self._set_spaces()
+        self.render_mode = _checked_mode(self.envs.env, render_mode)
+        self.metadata = {
+            "autoreset_mode": self.autoreset_mode,
+            "render_modes": ["rgb_array"] if _is_drawn(self.envs.env) else [],
+            "render_fps": self.envs.env.render_fps,
+        }
+        self._export, self._on_host = exporter(arrays), arrays == "numpy"
+        self._carry = None
+
+    def _set_spaces(self):
         self.single_observation_space = self.envs.single_observation_space
         self.single_action_space = self.envs.single_action_space
         self.observation_space = self.envs.observation_space
         self.action_space = self.envs.action_space
-        self._check_actions = functools.partial(_checked_actions, self.single_action_space, self.action_space)
-        self.render_mode = _checked_mode(self.envs.env, render_mode)
-        self.metadata = {
-            "autoreset_mode": self.autoreset_mode,
-            "render_modes": ["rgb_array"],
-            "render_fps": self.envs.env.render_fps,
-        }
-        self._export, self._on_host = _exporter(arrays), arrays == "numpy"
-        self._carry = None
 
     def reset(self, *, seed=None, options=None):
         """Starts episodes; see `gymnasium.vector.VectorEnv.reset`.
 
         Raises:
-            TypeError: for a seed that is not an int, or a mask that is not a bool array.
+            TypeError: for a seed that is not an int, a mask that is not a bool array, or states of another kind.
             ValueError: for an unknown option, a mask of the wrong shape or without a True, or states that do not fit.
+            RuntimeError: in a process that was forked after JAX had started.
         """
-        if seed is not None and not isinstance(seed, int | np.integer):
-            raise TypeError(f"seed must be an int for the entire batch, or None; got {seed!r}")
-        super().reset(seed=seed)
+        check_process()
+        if seed is not None and np.ndim(seed):
+            raise TypeError(f"seed must be one integer for the entire batch, or None; got {seed!r}")
+        super().reset(seed=checked_seed(seed))
         options = dict(options or {})
         mask = _checked_mask(options.pop("reset_mask", None), self.num_envs)
-        given = options.pop("state", None)
+        given = options.pop("state", _UNSET)
         if options:
             raise ValueError(f"reset(options=...) accepts 'reset_mask' and 'state', got {min(options)!r}")
         if mask is not None and self._carry is None:
             raise ResetNeeded("a reset with a reset_mask needs a full reset() first")
-        fresh = _start_batch(self.envs, jax.random.key(self.np_random.integers(2**32, dtype=np.uint32)))
-        if given is not None:
-            fresh = _from_state(self.envs, fresh, self._full_state(fresh, given))
-        self._carry = fresh if mask is None else _merged(jnp.asarray(mask), fresh, self._carry)
+        fresh = start_batch(self.envs, jax.random.key(self.np_random.integers(2**32, dtype=np.uint32)))
+        if given is not _UNSET:
+            fresh = from_state(self.envs, fresh, self._full_state(fresh, given))
+        self._carry = fresh if mask is None else merged(jnp.asarray(mask), fresh, self._carry)
         return self._export(self._carry.obs), {}
 
     def step(self, actions):
@@ -113,12 +121,15 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
             raise ResetNeeded("step() needs a reset() first")
         if self.autoreset_mode is AutoresetMode.DISABLED and (over := np.asarray(self._carry.over)).any():
             raise ResetNeeded(f"environment {int(over.argmax())} has ended: reset it, with reset_mask, before step()")
-        actions = self._check_actions(actions)
-        self._carry, out, final_obs = _advance(self.envs, self.autoreset_mode, self._carry, actions)
+        check_process()
+        actions = checked_batch(self.single_action_space, self.action_space, actions)
+        self._carry, out, final_obs, *infos = advance_batch(self.envs, self.autoreset_mode, self._carry, actions)
         reward, terminated, truncated = (self._export(x) for x in out)
-        info = {}
+        info, final_info = (self._export(x) for x in infos)
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            info = _final_objects(final_obs, terminated | truncated) if self._on_host else self._finals(final_obs, out)
+            host = self._on_host
+            finals = final_objects(final_obs, terminated | truncated) if host else self._finals(final_obs, out)
+            info |= {**finals, "final_info": final_info} if finals else {}
         return self._export(self._carry.obs), reward, terminated, truncated, info
 
     def _finals(self, final_obs, out):
@@ -138,104 +149,64 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         if self.render_mode is None:
             return None
         states = jax.tree.map(np.asarray, self.state)
-        return tuple(self.envs.env.render(jax.tree.map(lambda x, i=i: x[i], states)) for i in range(self.num_envs))
+        return tuple(
+            member(self.envs, i).render(jax.tree.map(lambda x, i=i: x[i], states)) for i in range(self.num_envs)
+        )
+
+    def call(self, name, *args, **kwargs):
+        """An attribute or constant of each environment; where it is callable, what it returns for the arguments.
+
+        Returns:
+            A tuple of num_envs values.
+        """
+        refuse_meant(self.envs.env, name)
+        if name == "render":
+            return self.render()
+        owners = [self] * self.num_envs if name in _OF_ALL else [member(self.envs, i) for i in range(self.num_envs)]
+        found = [getattr(owner, name) for owner in owners]
+        return tuple(one(*args, **kwargs) if callable(one) else one for one in found)
+
+    def get_attr(self, name):
+        """An attribute or constant of each environment, a tuple of num_envs values."""
+        return self.call(name)
+
+    def set_attr(self, name, values):
+        """Sets a constant of the environments, checked as at construction.
+
+        Args:
+            name: of the constant.
+            values: a list or tuple with one for each environment, or one value for all.
+        Raises:
+            AttributeError: for anything but a constant, with the name that it has here.
+            TypeError, ValueError: as at construction; for another number of values.
+        """
+        env = self.envs.env
+        if name not in constant_names(env):
+            refuse_meant(env, name)
+            known = ", ".join(constant_names(env))
+            raise AttributeError(f"{type(env).__name__} has no constant {name!r} that could be set. It has: {known}")
+        if isinstance(values, list | tuple) and np.ndim(getattr(type(env), name)) == np.ndim(values) - 1:
+            if len(values) != self.num_envs:
+                raise ValueError(f"{name} needs {self.num_envs} values, one for each environment, got {len(values)}")
+            values = np.asarray(values)
+        self._put_constants(**{name: values})
+
+    def _constants_of(self):
+        envs = self.__dict__.get("envs")
+        return None if envs is None else envs.env
+
+    def _put_constants(self, **constants):
+        before = self.envs
+        self.__dict__["envs"] = jax.tree.map(jnp.asarray, make_vec(before, self.num_envs, **constants))
+        self._set_spaces()
+        if jax.tree.structure(before) != jax.tree.structure(self.envs):
+            self._carry = None
 
     def _full_state(self, fresh, given):
-        state = fresh.state.env_state
-        given = given._asdict() if hasattr(given, "_asdict") else dict(given)
-        if unknown := given.keys() - set(state._fields):
-            raise ValueError(f"a state has the fields {', '.join(state._fields)}; got {min(unknown)!r}")
-        fields = {name: jnp.asarray(value, getattr(state, name).dtype) for name, value in given.items()}
-        for name, value in fields.items():
-            if value.shape != (expected := getattr(state, name).shape):
-                raise ValueError(f"state.{name} must have the shape {expected}, got {value.shape}")
-        return state._replace(**fields)
-
-
-class _Carry(NamedTuple):
-    """The state carried between steps."""
-
-    key: jax.Array
-    steps: jax.Array
-    state: VectorState
-    obs: Any
-    #: bool[num_envs], episodes that have ended and were not reset.
-    over: jax.Array
-
-
-@jax.jit
-def _start_batch(envs, key):
-    reset_key, step_key = jax.random.split(key)
-    state, obs = envs.reset(reset_key)
-    return _Carry(step_key, jnp.uint32(0), state, obs, jnp.zeros(envs.num_envs, bool))
-
-
-@jax.jit
-def _merged(mask, fresh, running):
-    parts = [(getattr(fresh, name), getattr(running, name)) for name in ("state", "obs", "over")]
-    state, obs, over = (where_done(mask, a, b) for a, b in parts)
-    return _Carry(fresh.key, fresh.steps, state, obs, over)
-
-
-@jax.jit
-def _from_state(envs, carry, env_state):
-    obs = observe_all(envs, env_state)
-    return carry._replace(state=carry.state._replace(env_state=env_state), obs=obs)
-
-
-@functools.partial(jax.jit, static_argnames="mode")
-def _advance(envs, mode, carry, actions):
-    """(carry, (reward, terminated, truncated), final_obs)."""
-    advanced = advance(envs, jax.random.fold_in(carry.key, carry.steps), carry.state, actions)
-    moved, step, truncated = advanced.moved, advanced.step, advanced.truncated
-    if mode is AutoresetMode.DISABLED:
-        after = carry._replace(steps=carry.steps + 1, state=moved, obs=step.obs, over=advanced.done)
-        return after, (step.reward, step.terminated, truncated), step.obs
-    restart = advanced.done if mode is AutoresetMode.SAME_STEP else carry.over
-    state, obs = where_done(restart, (advanced.fresh, advanced.fresh_obs), (moved, step.obs))
-    if mode is AutoresetMode.SAME_STEP:
-        after = carry._replace(steps=carry.steps + 1, state=state, obs=obs)
-        return after, (step.reward, step.terminated, truncated), step.obs
-    reward = jnp.where(restart, 0.0, step.reward)
-    terminated, truncated = step.terminated & ~restart, truncated & ~restart
-    after = _Carry(carry.key, carry.steps + 1, state, obs, terminated | truncated)
-    return after, (reward, terminated, truncated), step.obs
-
-
-def _final_objects(final_obs, done):
-    """Gymnasium's keys for the episodes that ended: objects for those, None for the others, and the masks."""
-    if not done.any():
-        return {}
-    ended = np.flatnonzero(done)
-    leaves, structure = jax.tree.flatten(final_obs)
-    rows = zip(*(np.asarray(leaf)[ended] for leaf in leaves), strict=True)
-    observations = np.full(done.shape, None, dtype=object)
-    for index, row in zip(ended.tolist(), rows, strict=True):
-        observations[index] = row[0] if len(row) == 1 else jax.tree.unflatten(structure, row)
-    return {"final_obs": observations, "_final_obs": done, "final_info": {}, "_final_info": done.copy()}
-
-
-def _checked_actions(single_space, space, actions):
-    if isinstance(actions, jax.Array):
-        return actions
-    if hasattr(actions, "__dlpack__") and not isinstance(actions, np.ndarray):
-        return jnp.from_dlpack(actions)
-    if isinstance(space, gymnasium.spaces.Dict | gymnasium.spaces.Tuple):
-        if not space.contains(actions):
-            raise InvalidAction(f"actions must be in {space}, got {actions!r}")
-        return actions
-    array = np.asarray(actions)
-    kinds = "fiu" if space.dtype.kind == "f" else "iu"
-    if array.shape != space.shape or array.dtype.kind not in kinds:
-        raise InvalidAction(
-            f"actions must be of shape {space.shape} and a dtype like {space.dtype}, got {array.shape} {array.dtype}"
-        )
-    low, high = bounds(single_space)
-    inside = (array >= low) & (array <= high)
-    if not inside.all():
-        index = tuple(int(i) for i in np.argwhere(~inside)[0])
-        raise InvalidAction(f"each action must be in {single_space}, got {array[index]} at {list(index)}")
-    return array
+        env = self.envs.env
+        if type(env).observe is Environment.observe:
+            raise ValueError(f"{type(env).__name__} does not define observe(state), which given states need")
+        return given_state(jax.device_get(fresh.state.env_state), given)
 
 
 def _checked_mask(mask, num_envs):
@@ -248,21 +219,12 @@ def _checked_mask(mask, num_envs):
     return mask
 
 
+def _is_drawn(env):
+    return type(env).render is not Environment.render
+
+
 def _checked_mode(env, render_mode):
-    drawn = type(env).render is not Environment.render
-    if render_mode not in (None, "rgb_array") or (render_mode and not drawn):
-        modes = [None, "rgb_array"] if drawn else [None]
+    modes = [None, "rgb_array"] if _is_drawn(env) else [None]
+    if render_mode not in modes:
         raise ValueError(f"{type(env).__name__}: render_mode must be one of {modes}, got {render_mode!r}")
     return render_mode
-
-
-def _exporter(arrays):
-    if arrays == "numpy":
-        return lambda tree: jax.tree.map(np.array, tree)
-    if arrays == "jax":
-        return lambda tree: tree
-    if arrays == "torch":
-        import torch  # pyright: ignore[reportMissingImports]
-
-        return lambda tree: jax.tree.map(torch.from_dlpack, tree)
-    raise ValueError(f"arrays must be 'numpy', 'jax' or 'torch', got {arrays!r}")

@@ -23,6 +23,13 @@ class Packing:
         self._structure = jax.tree.structure(like)
         sizes = [math.prod(shape) for shape, _ in self._leaves]
         self._starts = [sum(sizes[:index]) for index in range(len(sizes) + 1)]
+        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(like)]
+        #: {name: (first word, shape, dtype)} of the arrays that are fields of the pytree itself.
+        self.places = {
+            path[0].name: (start, *leaf)
+            for path, start, leaf in zip(paths, self._starts, self._leaves)
+            if len(path) == 1 and hasattr(path[0], "name")
+        }
 
     @property
     def size(self):

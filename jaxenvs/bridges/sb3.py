@@ -3,12 +3,14 @@
 import itertools
 from typing import Any
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv  # pyright: ignore[reportMissingImports]
 
 from jaxenvs.registry import make_vec
+from jaxenvs.vector import member
 
 
 class JaxVecEnv(VecEnv):
@@ -27,8 +29,11 @@ class JaxVecEnv(VecEnv):
     def __init__(self, env_id, num_envs, *, seed=0, render_mode=None, **constants):
         self.envs = make_vec(env_id, num_envs, **constants)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": self.envs.env.render_fps}
+        # Before and after: SB3's own constructor asks for it, and overwrites it.
         self.render_mode = render_mode
         super().__init__(num_envs, self.envs.single_observation_space, self.envs.single_action_space)
+        self.render_mode = render_mode
+        self.spec = _spec(env_id)
         self._seed, self._resets, self._steps = seed, 0, 0
         self._state: Any = None
         self._actions: Any = None
@@ -70,8 +75,10 @@ class JaxVecEnv(VecEnv):
         return [super().seed(seed)[0]] * self.num_envs
 
     def get_attr(self, attr_name, indices=None):
-        """An attribute or constant of each environment."""
-        return [getattr(self._single(index), attr_name) for index in self._get_indices(indices)]
+        """An attribute or constant of each environment; `render_mode` and `spec` are those of the batch."""
+        if attr_name in ("metadata", "render_mode", "spec"):
+            return [getattr(self, attr_name, None) for _ in self._get_indices(indices)]
+        return [getattr(member(self.envs, index), attr_name) for index in self._get_indices(indices)]
 
     def set_attr(self, attr_name, value, indices=None):
         """Sets a constant in all or some environments, after checking it; other attributes are refused.
@@ -92,7 +99,7 @@ class JaxVecEnv(VecEnv):
         found = list(self._get_indices(indices))
         if method_name == "render":
             return [self._picture(index) for index in found]
-        return [getattr(self._single(index), method_name)(*method_args, **method_kwargs) for index in found]
+        return [getattr(member(self.envs, index), method_name)(*method_args, **method_kwargs) for index in found]
 
     def env_is_wrapped(self, wrapper_class, indices=None):
         """False for each: there are no wrappers."""
@@ -105,16 +112,8 @@ class JaxVecEnv(VecEnv):
     def _replaced(self, name, value):
         return self.envs.env.replace(**{name: value})
 
-    def _single(self, index):
-        env, shapes = self.envs.env, type(self.envs.env)
-        constants = {
-            path[0].name: leaf[index] if np.ndim(leaf) > np.ndim(getattr(shapes, path[0].name, 0.0)) else leaf
-            for path, leaf in jax.tree_util.tree_leaves_with_path(env)
-        }
-        return env.replace(**constants)
-
     def _picture(self, index):
-        return self._single(index).render(jax.tree.map(lambda x: np.asarray(x)[index], self._state.env_state))
+        return member(self.envs, index).render(jax.tree.map(lambda x: np.asarray(x)[index], self._state.env_state))
 
 
 class Predictor:
@@ -135,6 +134,11 @@ class Predictor:
         return np.asarray(
             self._acts[bool(deterministic)](next(self._keys), jax.tree.map(jnp.asarray, observation))
         ), None
+
+
+def _spec(env_id):
+    """Gymnasium's `EnvSpec` of a registered id, or None."""
+    return gymnasium.registry.get(env_id if "/" in env_id else f"jaxenvs/{env_id}") if isinstance(env_id, str) else None
 
 
 @jax.jit

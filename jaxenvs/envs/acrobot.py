@@ -85,6 +85,7 @@ class Acrobot(Environment):
     max_episode_steps = 500
     render_fps = 15
     keys_to_action = {"a": NEGATIVE, "s": NONE, "d": POSITIVE}  # noqa: RUF012
+    idle_action = NONE
 
     #: Metres per second squared.
     gravity: float = 9.8

@@ -97,6 +97,8 @@ class HeartPole(Environment):
     max_episode_steps = 1000
     render_fps = 10
     keys_to_action = {"n": NOTHING, "c": COFFEE, "b": BEER, "s": SLEEP}  # noqa: RUF012
+    idle_action = NOTHING
+    info_fields = ("heart_attack",)
 
     #: Probability of an attack per half-hour at unbounded hypertension.
     heart_attack_proclivity: float = constant(0.5, low=0.0, high=1.0)
@@ -179,7 +181,7 @@ class HeartPole(Environment):
 
     def describe(self, state):
         numbers = {name: round(float(value), 6) for name, value in list(state._asdict().items())[:6]}
-        chosen = f"Chosen action: {ACTION_NAMES[int(state.last_action)]}\n"
+        chosen = f"Chosen action: {ACTION_NAMES[int(state.last_action)]}\n" if state.last_action >= 0 else ""
         return chosen + ("HEART ATTACK\n" if state.heart_attack else "") + f"{numbers}\n"
 
     def render(self, state):

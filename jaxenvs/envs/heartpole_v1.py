@@ -109,6 +109,7 @@ class HeartPoleV1(HeartPole):
         "m": MEDITATION,
         "g": CANNABIS,
     }
+    info_fields = ("heart_attack", "dead")
 
     #: Pay the expected penalty instead of the sampled one.
     expected_penalty: bool = True
@@ -194,7 +195,7 @@ class HeartPoleV1(HeartPole):
 
     def describe(self, state):
         numbers = {name: round(float(value), 6) for name, value in list(state._asdict().items())[:7]}
-        chosen = f"Chosen action: {ALL_ACTION_NAMES[int(state.last_action)]}\n"
+        chosen = f"Chosen action: {ALL_ACTION_NAMES[int(state.last_action)]}\n" if state.last_action >= 0 else ""
         struck = ("HEART ATTACK\n" if state.heart_attack else "") + ("DEATH\n" if state.dead else "")
         return f"{chosen}{struck}{numbers}\n"
 

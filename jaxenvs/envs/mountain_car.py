@@ -75,6 +75,7 @@ class MountainCar(Environment):
     max_episode_steps = 200
     render_fps = 30
     keys_to_action = {"a": LEFT, "s": COAST, "d": RIGHT}  # noqa: RUF012
+    idle_action = COAST
 
     #: The engine's acceleration, per step squared.
     force: float = constant(0.001, low=0.0)

@@ -78,6 +78,7 @@ class PointIntercept(Environment):
         "z": np.array([8, 42], np.int32),
         "c": np.array([42, 42], np.int32),
     }
+    info_fields = ("intercepted",)
 
     #: Radius of both circles, pixels.
     radius: int = constant(6, low=1)
@@ -130,6 +131,14 @@ class PointIntercept(Environment):
 
         numbers = {name: value.item() for name, value in jax.device_get(state)._asdict().items()}
         return point_intercept.picture(**numbers, radius=int(self.radius), resolution=self.resolution)
+
+    def action_at(self, x, y):
+        """The place at a pixel of the picture: the worker goes to where the mouse is, as in the tutorial."""
+        from jaxenvs.render import point_intercept
+
+        place = point_intercept.place_at(x, y, self.resolution)
+        space = self.action_space
+        return None if place is None else np.clip(place, space.low, space.high).astype(space.dtype)
 
 
 class PointInterceptContinuous(PointIntercept):

@@ -115,6 +115,7 @@ class RocketLanding(Environment):
         "d": np.array([0.0, 1.0], np.float32),
         "s": np.array([-1.0, 0.0], np.float32),
     }
+    info_fields = ("outcome",)
 
     #: Length of a step, s.
     dt: float = constant(0.2, above=0.0, high=1.0)

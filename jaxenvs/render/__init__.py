@@ -1,1 +1,5 @@
-"""Pictures of environments from plain numbers: `canvas` has the shapes, each other file one picture."""
+"""Pictures of environments from plain numbers; `Canvas` is for authors, and needs Pillow when it is used."""
+
+from jaxenvs.render.canvas import Canvas, around, mix, number, ramp
+
+__all__ = ["Canvas", "around", "mix", "number", "ramp"]

@@ -151,7 +151,7 @@ def _pillow():
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
-        raise ImportError('pictures need Pillow: pip install "jaxenvs[play]"') from error
+        raise ImportError('pictures need Pillow: pip install "jaxenvs[play]"', name="PIL") from error
     return Image, ImageDraw, ImageFont
 
 

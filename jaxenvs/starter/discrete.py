@@ -89,11 +89,18 @@ class MyEnv(jaxenvs.Environment):
     def observe(self, state):
         return (jnp.stack([state.temperature, state.outside]) - self.wanted) / 10.0
 
-    # Optional: a picture, uint8[height, width, 3], of one state as NumPy numbers, for films.
+    # Optional: a picture, uint8[height, width, 3], of one state as NumPy numbers, for films and windows. docs/play.md
+    # has the shapes of Canvas, which needs Pillow: pip install "jaxenvs[play]"
     def render(self, state):
-        picture = np.full((96, 128, 3), 235, np.uint8)
-        height = lambda celsius: int(np.clip(88 - 2 * celsius, 4, 92))  # noqa: E731
-        picture[height(state.outside) :, :40] = (150, 190, 230)
-        picture[height(state.temperature) :, 56:112] = (120, 180, 100)
-        picture[height(self.wanted)] = (200, 60, 40)
-        return picture
+        from jaxenvs.render import Canvas
+
+        canvas = Canvas(320, 150, (246, 247, 250))
+        rows = [
+            ("inside", state.temperature, (96, 168, 110)),
+            ("outside", state.outside, (120, 160, 220)),
+            ("wanted", self.wanted, (216, 84, 64)),
+        ]
+        for y, (label, celsius, colour) in zip((35, 75, 115), rows, strict=True):
+            canvas.text(16, y, f"{label}: {float(celsius):.1f}", 14, (40, 44, 60))
+            canvas.bar(130, y - 8, 304, y + 8, (float(celsius) + 10.0) / 50.0, colour, (224, 228, 236))
+        return canvas.to_array()

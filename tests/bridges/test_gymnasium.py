@@ -21,8 +21,14 @@ from jaxenvs.bridges.gymnasium import GymnasiumEnv
 
 IDS = sorted(jaxenvs.registry)
 
-# Gymnasium's remarks on an older id of the same name, and on what its own Pendulum does as well.
-pytestmark = pytest.mark.filterwarnings("ignore:.*is out of date", "ignore:.*symmetric and normalized space.*")
+# Gymnasium's remark on what its own Pendulum does as well.
+pytestmark = pytest.mark.filterwarnings("ignore:.*symmetric and normalized space.*")
+
+
+@pytest.fixture(autouse=True)
+def unseen(monkeypatch):
+    """Windows open, and nobody sees them."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
 
 
 def episode(env, seed, steps=60):
@@ -67,7 +73,7 @@ def test_steps_are_transitions_of_the_environment_with_the_draws_ahead(id):
     env.reset(seed=3)
     program = env._program
     env._key = lambda: np.uint32(7)
-    draws = program._ahead(np.uint32(7), "step", 256)
+    draws = program._ahead(np.uint32(7), pure, "step", 256)
     env.action_space.seed(0)
     for t in range(40):
         state, action = jax.tree.map(jax.numpy.asarray, env.state), env.action_space.sample()
@@ -182,7 +188,7 @@ def test_a_copy_goes_on_alike(id, copied):
 
 def test_equal_environments_share_their_compiled_functions():
     assert GymnasiumEnv("HeartPole-v0")._program is GymnasiumEnv("HeartPole-v0")._program
-    assert GymnasiumEnv("HeartPole-v0", decay_rate=0.5)._program is not GymnasiumEnv("HeartPole-v0")._program
+    assert GymnasiumEnv("HeartPole-v0", sleep_half_hours=4)._program is not GymnasiumEnv("HeartPole-v0")._program
 
 
 def test_ansi_is_the_tutorials_log_since_the_last_render():
@@ -203,7 +209,7 @@ def test_ansi_reports_heart_attacks_and_its_log_is_bounded():
     env.reset(seed=0)
     env.step(0)
     assert "HEART ATTACK" in env.render()
-    assert env._log.maxlen is not None
+    assert env._now.log.maxlen is not None
 
 
 def test_a_mode_that_the_environment_lacks_is_refused():

@@ -75,7 +75,8 @@ class Scripted(GymnasiumEnv):
         self.given = list(starts)
 
     def _next_start(self):
-        return np.asarray(self._program.starts(np.array([[self.given.pop(0)]], np.float32).view(np.uint32)))[0]
+        rows = np.array([[self.given.pop(0)]], np.float32).view(np.uint32)
+        return np.asarray(self._program.starts(rows, self._program.packed_constants(self.env)))[0]
 
 
 def draws_of(ours, steps):

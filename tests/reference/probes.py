@@ -61,6 +61,20 @@ class Probe(jaxenvs.Environment):
         return jnp.stack([state.sign, jnp.where(self.clock, state.age, 0).astype(jnp.float32)])
 
 
+class Pushed(Probe):
+    """`Probe` with a force instead of the two choices: what a choice of -1 or 1 pays, a force pays in proportion.
+
+    The box is wider than that, so that a force of at least 1 is easy to find.
+    """
+
+    @property
+    def action_space(self):
+        return spaces.Box(-2.0, 2.0, (1,))
+
+    def transition(self, state, action, draws):
+        return super().transition(state, 0.5 * (1.0 + jnp.clip(action[0], -1.0, 1.0)), draws)
+
+
 class Target(jaxenvs.Environment):
     """One step; the reward is minus the squared distance of the action from a place in the box."""
 

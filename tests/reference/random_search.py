@@ -53,6 +53,10 @@ def steps_per_update(config):
     return config.num_envs * config.num_steps
 
 
+def warmup_steps(config):
+    return 0
+
+
 def scheduled(config, num_updates):
     return config
 

@@ -2,9 +2,12 @@
 
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxenvs
+from jaxenvs.envs.point_intercept import overlaps
 from jaxenvs.render import five_choices, heartpole, heartpole_v1, lunar_lander, point_intercept, rocket_landing
 
 AWAKE = dict(
@@ -273,3 +276,28 @@ def test_an_exhaust_is_drawn_where_it_blows_and_not_below_the_ground():
 @pytest.mark.parametrize("value", [1e30, -1e30, float("nan"), float("inf")])
 def test_a_lander_far_away_is_drawn_without_error(value):
     assert landing(x=value, y=value, angle=value, plumes=[(value, value, 0.0, 1.0, 1.0)]).shape == (400, 600, 3)
+
+
+@pytest.mark.parametrize(("radius", "target"), [(6, (25, 25)), (6, (2, 48)), (9, (50, 0))])
+def test_the_green_area_holds_the_places_that_count_and_no_others(radius, target):
+    env = jaxenvs.PointIntercept(radius=radius)
+    axis = jnp.arange(51)
+    for name, place in zip(("target_x", "target_y"), target, strict=True):
+        counts = overlaps(env, axis, jnp.full_like(axis, place))
+        first, end = point_intercept.touching(place, radius, 50)
+        assert np.flatnonzero(counts).tolist() == list(range(first, end)), name
+    picture = points(target_x=25, target_y=25, worker_x=0, worker_y=0)
+    area = np.argwhere(near(picture, (214, 240, 224)))
+    np.testing.assert_allclose(area.min(axis=0)[0], 16 + 288 / 50 * 20, atol=3)
+
+
+def test_a_pixel_of_the_picture_is_a_place_and_one_outside_is_none():
+    env = jaxenvs.PointInterceptContinuous()
+    place = env.action_at(16 + 288 * 0.5, 16 + 288 * 0.9)
+    assert place is not None
+    np.testing.assert_allclose(place, [25.0, 45.0], atol=1e-4)
+    np.testing.assert_array_equal(env.action_at(16 + 289.0, 16.0), np.array([50.0, 0.0], np.float32), strict=True)
+    assert env.action_at(330.0, 100.0) is None
+    np.testing.assert_array_equal(
+        jaxenvs.PointIntercept().action_at(160, 160), np.array([25, 25], np.int32), strict=True
+    )

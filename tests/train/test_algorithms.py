@@ -13,14 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import random_search
-from reference.probes import Probe, Target
+from reference.probes import Probe, Pushed, Target
 
 import jaxenvs
 from jaxenvs.registry import registry
-from train import algorithm, ppo
+from train import algorithm, dqn, ppo, pqn, sac, td3
 from train.__main__ import main
 from train.floor.episodes import Metrics
 from train.floor.evaluate import evaluate
+from train.floor.heads import ACTORS
 from train.presets import ALGORITHMS
 from train.runs import checkpoint, run
 from train.runs.plan import Plan
@@ -39,6 +40,27 @@ class Case(NamedTuple):
     rate: tuple[str, float, float]
     #: Whether it acts in boxes.
     box: bool = True
+    #: Whether it acts by choices.
+    choices: bool = True
+
+    def probe(self, **constants):
+        return (Probe if self.choices else Pushed)(**constants)
+
+    def envs(self, **constants):
+        """Four environments, as many as `tiny` has."""
+        return jaxenvs.make_vec(self.probe(horizon=2, **{"by_match": 1.0, **constants}), 4)
+
+    @property
+    def brief(self):
+        """The id of an environment with episodes of at most 20 steps."""
+        return "Brief-v0" if self.choices else "BriefPush-v0"
+
+
+# For both learners from boxes alone.
+BOX_TINY = {"num_envs": 4, "num_steps": 4, "gradient_steps": 2, "batch_size": 8, "capacity": 64, "hidden": (4,)}
+BOX_TINY |= {"learning_starts": 16, "n_step": 3}
+BOX_LEARNER = {"num_envs": 16, "num_steps": 8, "gradient_steps": 8, "batch_size": 64, "capacity": 4096, "gamma": 0.8}
+BOX_LEARNER |= {"learning_starts": 256, "hidden": (16,), "learning_rate": 0.01, "tau": 0.05}
 
 
 CASES = {
@@ -49,6 +71,60 @@ CASES = {
         100,
         ("learning_rate", 0.01, 0.03),
     ),
+    "td3": Case(
+        td3,
+        td3.Config(**BOX_TINY),
+        td3.Config(**BOX_LEARNER),
+        100,
+        ("learning_rate", 0.01, 0.03),
+        choices=False,
+    ),
+    "sac": Case(
+        sac,
+        sac.Config(**BOX_TINY),
+        sac.Config(**BOX_LEARNER, temperature=0.2),
+        100,
+        ("learning_rate", 0.01, 0.03),
+        choices=False,
+    ),
+    "dqn": Case(
+        dqn,
+        dqn.Config(
+            num_envs=4,
+            num_steps=4,
+            gradient_steps=2,
+            batch_size=8,
+            capacity=64,
+            learning_starts=16,
+            n_step=3,
+            hidden=(4,),
+            target_every=3,
+        ),
+        dqn.Config(
+            num_envs=16,
+            num_steps=8,
+            gradient_steps=8,
+            batch_size=64,
+            capacity=4096,
+            learning_starts=256,
+            n_step=2,
+            hidden=(16,),
+            learning_rate=0.01,
+            gamma=0.8,
+            target_every=20,
+        ),
+        100,
+        ("learning_rate", 0.01, 0.03),
+        box=False,
+    ),
+    "pqn": Case(
+        pqn,
+        pqn.Config(num_envs=4, num_steps=4, segment=4, minibatches=2, epochs=1, hidden=(4,)),
+        pqn.Config(num_envs=16, num_steps=8, segment=4, minibatches=2, hidden=(16,), learning_rate=0.01, gamma=0.8),
+        100,
+        ("learning_rate", 0.01, 0.03),
+        box=False,
+    ),
     "search": Case(
         random_search,
         random_search.Config(num_envs=4, num_steps=4),
@@ -58,7 +134,6 @@ CASES = {
     ),
 }
 each = pytest.mark.parametrize("name", CASES)
-ENVS = jaxenvs.make_vec(Probe(horizon=2, by_match=1.0), 4)
 
 
 LISTED = set(ALGORITHMS)
@@ -76,8 +151,9 @@ def listed(monkeypatch):
 @pytest.fixture(scope="module", autouse=True)
 def brief():
     jaxenvs.register("Brief-v0", jaxenvs.CartPole, max_episode_steps=20, force=True)
+    jaxenvs.register("BriefPush-v0", jaxenvs.Pendulum, max_episode_steps=20, force=True)
     yield
-    del registry["Brief-v0"]
+    del registry["Brief-v0"], registry["BriefPush-v0"]
 
 
 @functools.cache
@@ -91,7 +167,7 @@ def raw(tree):
 
 
 def trained(name, seed=0, updates=3):
-    return raw(program(name)(CASES[name].tiny, ENVS, jax.random.key(seed), updates))
+    return raw(program(name)(CASES[name].tiny, CASES[name].envs(), jax.random.key(seed), updates))
 
 
 @each
@@ -107,9 +183,9 @@ def test_it_has_the_names_of_the_contract_with_their_arguments(name):
 @each
 def test_an_update_keeps_structure_shapes_and_dtypes_and_reports_metrics(name):
     case = CASES[name]
-    before = jax.eval_shape(case.module.init, case.tiny, ENVS, jax.random.key(0))
+    before = jax.eval_shape(case.module.init, case.tiny, case.envs(), jax.random.key(0))
     config = case.module.scheduled(case.tiny, 3)
-    after, metrics = jax.eval_shape(case.module.update, config, ENVS, before)
+    after, metrics = jax.eval_shape(case.module.update, config, case.envs(), before)
     assert jax.tree.structure(before) == jax.tree.structure(after)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), before) == jax.tree.map(lambda x: (x.shape, x.dtype), after)
     assert isinstance(metrics, Metrics)
@@ -143,10 +219,10 @@ def test_updates_one_by_one_are_the_run(name, keys):
     case = CASES[name]
     make = jax.random.key if keys == "ordinary" else lambda seed: jaxenvs.random.fast(jax.random.key(seed))
     config = case.module.scheduled(case.tiny, 3)
-    state = jax.jit(case.module.init)(config, ENVS, make(5))
+    state = jax.jit(case.module.init)(config, case.envs(), make(5))
     for _ in range(3):
-        state, _ = case.module.update(config, ENVS, state)
-    entire, _ = program(name)(case.tiny, ENVS, make(5), 3)
+        state, _ = case.module.update(config, case.envs(), state)
+    entire, _ = program(name)(case.tiny, case.envs(), make(5), 3)
     chex.assert_trees_all_close(raw(state), raw(entire), rtol=1e-5, atol=1e-6)
 
 
@@ -159,9 +235,10 @@ def test_a_population_is_trained_as_each_member_alone(name, varied):
     configs = dataclasses.replace(case.tiny, **{field: jnp.array(rates)})
     axes = dataclasses.replace(jax.tree.map(lambda _: None, case.tiny), **{field: 0})
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-    together = jax.jit(jax.vmap(lambda config, key: case.module.train(config, ENVS, key, 3), (axes, 0)))(configs, keys)
+    train = jax.vmap(lambda config, key: case.module.train(config, case.envs(), key, 3), (axes, 0))
+    together = jax.jit(train)(configs, keys)
     for index, (rate, seed) in enumerate(zip(rates, seeds, strict=True)):
-        alone = program(name)(dataclasses.replace(case.tiny, **{field: rate}), ENVS, jax.random.key(seed), 3)
+        alone = program(name)(dataclasses.replace(case.tiny, **{field: rate}), case.envs(), jax.random.key(seed), 3)
         member = jax.tree.map(lambda x, index=index: x[index], raw(together))
         chex.assert_trees_all_close(member, raw(alone), rtol=1e-3, atol=1e-4)
     members = [jax.tree.leaves(jax.tree.map(lambda x, i=i: x[i], raw(together)[0])) for i in range(2)]
@@ -175,11 +252,23 @@ def test_many_updates_and_other_rates_are_traced_once(name):
     step = jax.jit(chex.assert_max_traces(lambda config, envs, state: case.module.update(config, envs, state), n=1))
     chex.clear_trace_counter()
     config = case.module.scheduled(case.tiny, 3)
-    state = jax.jit(case.module.init)(config, ENVS, jax.random.key(0))
+    state = jax.jit(case.module.init)(config, case.envs(), jax.random.key(0))
     for rate in (first, second, first):
         config = dataclasses.replace(config, **{field: rate})
         for by_match in (1.0, 2.0):
-            state, _ = step(config, jaxenvs.make_vec(Probe(horizon=2, by_match=by_match), 4), state)
+            state, _ = step(config, case.envs(by_match=by_match), state)
+
+
+@pytest.mark.parametrize("name", sorted(LISTED))
+@pytest.mark.parametrize("kind, env", [("discrete", Probe()), ("box", Target())])
+def test_an_algorithm_acts_in_the_kinds_of_space_that_it_is_listed_for(name, kind, env):
+    case = CASES[name]
+    made = functools.partial(jax.eval_shape, case.module.init, case.tiny, jaxenvs.make_vec(env, 4), jax.random.key(0))
+    if name in ACTORS[kind]:
+        assert made().updates.shape == ()
+    else:
+        with pytest.raises(TypeError, match=rf"{name} acts in .*, got .*, in which .* can act"):
+            made()
 
 
 PROBES = {
@@ -195,20 +284,17 @@ PROBES = {
 @pytest.mark.parametrize("probe", PROBES)
 def test_the_optimum_of_a_probe_is_learned(name, probe):
     case, (constants, optimum) = CASES[name], PROBES[probe]
-    state, _ = program(name)(case.learner, Probe(**constants), jax.random.key(0), case.updates)
-    envs = jaxenvs.make_vec(Probe(**constants), 64)
+    state, _ = program(name)(case.learner, case.probe(**constants), jax.random.key(0), case.updates)
+    envs = jaxenvs.make_vec(case.probe(**constants), 64)
     episodes = jax.jit(lambda state, key: evaluate(envs, case.module.policy(case.learner, envs, state), key))(
         state, jax.random.key(1)
     )
     assert float(episodes.episode_return.min()) == optimum
 
 
-@each
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.box])
 def test_an_optimum_inside_a_box_is_approached(name):
-    case = CASES[name]
-    if not case.box:
-        pytest.skip("it acts by choices alone")
-    env = Target()
+    case, env = CASES[name], Target()
     state, _ = program(name)(case.learner, env, jax.random.key(0), case.updates)
     act = case.module.policy(case.learner, jaxenvs.make_vec(env, 1), state)
     assert float(act(jax.random.key(0), jnp.zeros((1, 1)))[0, 0]) == pytest.approx(3.5, abs=0.15)
@@ -218,11 +304,12 @@ def test_an_optimum_inside_a_box_is_approached(name):
 @pytest.mark.parametrize("leading", [(), (5,)])
 def test_a_policy_acts_for_one_observation_and_for_a_batch(name, leading):
     case = CASES[name]
-    state, _ = program(name)(case.tiny, ENVS, jax.random.key(0), 3)
+    state, _ = program(name)(case.tiny, case.envs(), jax.random.key(0), 3)
     for greedy in (True, False):
-        for envs in (ENVS, ENVS.env):
+        for envs in (case.envs(), case.envs().env):
             act = jax.jit(case.module.policy(case.tiny, envs, state, greedy=greedy))
-            assert act(jax.random.key(0), jnp.zeros((*leading, 2))).shape == leading
+            action = act(jax.random.key(0), jnp.zeros((*leading, 2)))
+            assert action.shape == (*leading, *case.envs().single_action_space.shape)
 
 
 @each
@@ -243,11 +330,16 @@ def test_impossible_counts_are_refused_by_name_and_value(name):
     case.module.check(case.tiny, case.module.useful_devices(case.tiny, 64))
 
 
+def steps_after(name, updates):
+    module, config = CASES[name].module, CASES[name].tiny
+    return module.warmup_steps(config) + updates * module.steps_per_update(config)
+
+
 def plan(name, updates=6):
     case = CASES[name]
     return Plan(
-        algorithm=name, env="Brief-v0", constants={}, training={}, curve_as_trained=False, config=case.tiny,
-        total_steps=updates * case.module.steps_per_update(case.tiny), seed=3,
+        algorithm=name, env=case.brief, constants={}, training={}, curve_as_trained=False, config=case.tiny,
+        total_steps=steps_after(name, updates), seed=3,
     )  # fmt: skip
 
 
@@ -284,11 +376,11 @@ def test_the_command_line_trains_evaluates_films_and_resumes(name, tmp_path, cap
             text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             options += [f"--{field.name.replace('_', '-')}", text]
     folder = tmp_path / "run"
-    steps = str(4 * case.module.steps_per_update(case.tiny))
-    command = [name, "--env", "Brief-v0", "--total-steps", steps, "--out", str(folder), "--film-episodes", "1"]
+    steps = str(steps_after(name, 4))
+    command = [name, "--env", case.brief, "--total-steps", steps, "--out", str(folder), "--film-episodes", "1"]
     assert main([*command, "--episodes", "8", "--quiet", "--seed", "7", *options]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures["episodes"] == 8 and 1 <= figures["mean"] <= 20
+    assert figures["episodes"] == 8 and 1 <= figures["mean_length"] <= 20
     assert {"config.json", "state.npz", "metrics.jsonl", "curve.png", "film.mp4", "film.gif", "evaluation.json"} <= {
         path.name for path in folder.iterdir()
     }

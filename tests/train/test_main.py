@@ -17,7 +17,7 @@ from gymnasium import spaces
 
 import jaxenvs
 from jaxenvs.registry import registry
-from train import ppo
+from train import commands, ppo, presets
 from train.__main__ import _parser, main
 from train.presets import PRESETS
 
@@ -508,7 +508,7 @@ def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkey
 
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environment, command, tmp_path):
     folder = tmp_path / "run"
-    arguments = [*ROCKET, "--total-steps", "800_000", "--film-episodes", "0", "--episodes", "3", "--out", str(folder)]
+    arguments = [*ROCKET, "--total-steps", "240_000", "--film-episodes", "0", "--episodes", "3", "--out", str(folder)]
     process = subprocess.Popen(
         [sys.executable, "-m", "train", *arguments], cwd=ROOT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -527,7 +527,22 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environme
     assert f"resume with: python -m jaxenvs resume {folder}" in err
     assert strict(out)["episodes"] == 3 and (folder / "curve.png").exists()
     done = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["steps"]
-    assert 0 < done < 800_000
+    assert 0 < done < 240_000
     resumed = command("resume", folder, *REPORT)
     rows = [json.loads(line)["steps"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert resumed.returncode == 0 and rows == sorted(set(rows)) and done in rows and rows[-1] == 800_000
+    assert resumed.returncode == 0 and rows == sorted(set(rows)) and done in rows and rows[-1] == 240_000
+
+
+def test_another_preset_of_an_environment_is_used_by_its_name(monkeypatch):
+    few = presets.Preset(total_steps=5000, config={"num_envs": 8, "num_steps": 32, "minibatches": 1})
+    monkeypatch.setitem(presets.VARIANTS, ("ppo", "CartPole-v1", "few-steps"), few)
+    arguments = ["ppo", "--env", "CartPole-v1", "--preset", "few-steps", "--num-steps", "16"]
+    plan, _ = commands.plan_of(_parser().parse_args(arguments))
+    assert (plan.total_steps, plan.config.num_envs, plan.config.num_steps) == (5000, 8, 16)
+
+
+@pytest.mark.parametrize("env, there", [("CartPole-v1", "there is few-steps"), ("Acrobot-v1", "there is none")])
+def test_a_preset_that_there_is_not_is_refused_with_those_that_there_are(env, there, monkeypatch, capsys):
+    monkeypatch.setitem(presets.VARIANTS, ("ppo", "CartPole-v1", "few-steps"), presets.Preset())
+    assert main(["ppo", "--env", env, "--preset", "best"]) == 1
+    assert f"ppo has no preset 'best' for {env}; {there}" in capsys.readouterr().err

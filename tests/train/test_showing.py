@@ -1,9 +1,10 @@
-"""`jaxenvs record`."""
+"""`jaxenvs record` and `jaxenvs watch`."""
 
 import pytest
 from PIL import Image
 
 from jaxenvs.__main__ import main
+from train import showing
 from train.runs import checkpoint, run
 from train.runs.plan import claim, write_plan
 from train.showing import is_run
@@ -63,3 +64,36 @@ def test_what_cannot_be_filmed_is_one_sentence(empty_folder, capsys, arguments, 
 def test_a_folder_is_a_run_and_an_entry_is_not(tmp_path):
     assert is_run(str(tmp_path)) and is_run("runs/HeartPole-v0-ppo-1")
     assert not is_run("HeartPole-v0") and not is_run("my_env.py:MyEnv") and not is_run("tests/Flat-v0")
+
+
+@pytest.mark.parametrize("more", [[], ["--stochastic"], ["--set", "gravity=5.0"]], ids=str)
+def test_an_agent_is_watched_episode_after_episode_until_the_window_is_closed(folder, monkeypatch, capsys, more):
+    pygame = pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    games, run = [], showing.play.run
+    monkeypatch.setattr(showing.play, "run", lambda *args, **kwargs: (games.append(args[1]), run(*args, **kwargs)))
+
+    def wait(self, fps):
+        assert fps == 8
+        if games[0].episode == 3:
+            pygame.event.post(pygame.event.Event(pygame.QUIT))
+
+    monkeypatch.setattr(showing.Window, "wait", wait)
+    assert main(["watch", str(folder), "--fps", "8", *more]) == 0
+    (game,) = games
+    assert len(game.scores) == 2 and all(5 < score <= 30 for score in game.scores)
+    assert game.env.gravity == (5.0 if "gravity=5.0" in more else 9.8)
+    assert capsys.readouterr().err == f"{folder}: 2 episodes were watched to their end\n"
+
+
+def test_what_cannot_be_watched_is_one_sentence(folder, monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    for arguments, said in (
+        ([str(folder)], "there is no display for a window"),
+        ([str(folder), "--fps", "0"], "fps must be at least 0.1 and at most 1000, got 0"),
+        (["runs/none"], "runs/none holds no run"),
+    ):
+        assert main(["watch", *arguments]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert said in line

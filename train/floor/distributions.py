@@ -91,3 +91,34 @@ class Normal(NamedTuple):
 
     def _spread(self, per_axis):
         return jnp.broadcast_to(per_axis, self.mean.shape)
+
+
+class TanhNormal(NamedTuple):
+    """Independent normals over the last axis, squashed by tanh into (-1, 1) (Haarnoja et al. 2018, arXiv:1812.05905).
+
+    x = tanh(u),   u = mean + std * noise,   log p(x) = log N(u; mean, std) - sum log(1 - x**2)   (appendix C)
+    """
+
+    #: f32[..., n], before squashing.
+    mean: jax.Array
+    #: f32[..., n], before squashing.
+    log_std: jax.Array
+
+    def sample(self, key):
+        """f32[..., n]"""
+        return self.squashed(jax.random.normal(key, self.mean.shape))
+
+    def mode(self):
+        """f32[..., n], the squashed mean; the density can be higher elsewhere."""
+        return jnp.tanh(self.mean)
+
+    def squashed(self, noise):
+        """f32[..., n], the sample that standard normals f32[..., n] stand for."""
+        return jnp.tanh(self.mean + jnp.exp(self.log_std) * noise)
+
+    def log_prob_at(self, noise):
+        """f32[...], of `squashed(noise)`; exact where tanh rounds to 1, where a function of the sample cannot be."""
+        u = self.mean + jnp.exp(self.log_std) * noise
+        # log(1 - tanh(u)**2), without a difference of numbers that are almost equal.
+        correction = 2 * (math.log(2) - u - jax.nn.softplus(-2 * u))
+        return jnp.sum(-0.5 * noise**2 - self.log_std - 0.5 * math.log(2 * math.pi) - correction, axis=-1)

@@ -94,6 +94,27 @@ def num_outputs(space):
     )
 
 
+#: The algorithms that act in a Discrete space, in other choices, and in a Box of bounded floats.
+ACTORS = {"discrete": ("ppo", "dqn", "pqn"), "choices": ("ppo",), "box": ("ppo", "td3", "sac")}
+
+
+def check_actions(algorithm, space):
+    """Refuses an action space that an algorithm cannot act in.
+
+    Args:
+        algorithm: its name, one of those of `ACTORS`.
+        space: an action space.
+    Raises:
+        TypeError: naming the algorithms that can act in it, or as `num_outputs` for a space that none can act in.
+    """
+    num_outputs(space)
+    kind = "discrete" if isinstance(space, spaces.Discrete) else "choices" if choices(space) else "box"
+    if algorithm not in ACTORS[kind]:
+        spaces_of = {"discrete": "Discrete", "choices": "choices", "box": "a Box of bounded floats"}
+        able = " and ".join(spaces_of[kind] for kind in ACTORS if algorithm in ACTORS[kind])
+        raise TypeError(f"{algorithm} acts in {able}, got {space!r}, in which {', '.join(ACTORS[kind])} can act")
+
+
 def distribution_over(space, outputs, log_std):
     """What a network's outputs f32[..., num_outputs(space)] mean; `log_std` f32[axes] is used for a Box of floats."""
     match choices(space):
@@ -119,3 +140,12 @@ def to_action(space, sample):
     unit = jnp.clip(sample, -1.0, 1.0).reshape(*sample.shape[:-1], *space.shape)
     centre, reach = (low + high) / np.float32(2), (high - low) / np.float32(2)
     return jnp.broadcast_to(centre, unit.shape) + jnp.broadcast_to(reach, unit.shape) * unit
+
+
+def log_reach(space):
+    """f32[], the sum of the logarithms of half the widths of a Box, over its axes.
+
+    The log-density of an action that `to_action` makes is lower by it than that of the sample, and the entropy higher.
+    """
+    low, high = bounds(space)
+    return jnp.sum(jnp.log((high - low) / np.float32(2)))

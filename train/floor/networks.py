@@ -117,16 +117,17 @@ def ensemble(count, body, outputs, scale=1.0) -> Any:
     return together(body, outputs, scale)
 
 
-def body(network, space, *, hidden, activation):
+def body(network, space, *, hidden, activation, layer_norm=False):
     """The body of a network.
 
     Args:
         network: a `flax.linen` module, which is taken as it is, or one of `NETWORKS`: "mlp" is `MLP(hidden,
-            activation)`, "cnn" the network of Mnih et al. 2015, "small-cnn" one for small pictures (one layer of 16
-            convolutions of 3 x 3 and an affine layer of 128, as Young and Tian 2019 for MinAtar).
+            activation, layer_norm)`, "cnn" the network of Mnih et al. 2015, "small-cnn" one for small pictures (one
+            layer of 16 convolutions of 3 x 3 and an affine layer of 128, as Young and Tian 2019 for MinAtar).
         space: the observation space; pictures are Boxes of the shape (height, width, channels).
         hidden: widths of the perceptron's layers.
         activation: one of `ACTIVATIONS`.
+        layer_norm: whether the perceptron normalises the outputs of its layers; the others never do.
     Raises:
         ValueError: for another network or activation, or a space that is not one of pictures large enough.
     """
@@ -134,7 +135,7 @@ def body(network, space, *, hidden, activation):
         return network
     check(network, hidden, activation)
     if network == "mlp":
-        return MLP(tuple(hidden), activation)
+        return MLP(tuple(hidden), activation, layer_norm)
     least = 36 if network == "cnn" else 3
     if not (isinstance(space, spaces.Box) and len(space.shape) == 3 and min(space.shape[:2]) >= least):
         raise ValueError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxenvs import make_vec
 from jaxenvs.random import fusable
-from jaxenvs.render.canvas import Canvas, number
+from jaxenvs.render.caption import captioned
 from jaxenvs.rollout import scan_steps
 
 #: The highest frame rate of a film; above it steps are left out.
@@ -19,7 +19,6 @@ _HOLD = 0.8
 # Episodes that are played, where their number is chosen by the budget.
 _CANDIDATES = 5
 _CHUNK, _MOST_STEPS = 128, 20_000
-_STRIP, _NARROWEST = 40, 300
 
 
 class Part(NamedTuple):
@@ -141,24 +140,3 @@ def _episode_frames(env, episode, title, stride, hold):
         frame = captioned(picture, title, step, reward, float(returns[step]))
         for _ in range(min(hold, len(shown) - 1) if step == total else 1):
             yield frame
-
-
-def captioned(picture, title, step, reward, episode_return):
-    """A picture below two lines of text.
-
-    Args:
-        picture: uint8[height, width, 3]; a narrow one gets white sides.
-        title: the first line.
-        step: of the episode, from 0.
-        reward: of the last step, or None before the first.
-        episode_return: sum of the rewards so far.
-    Returns:
-        uint8[height + 40, at least 300, 3].
-    """
-    side = max(0, _NARROWEST - picture.shape[1])
-    picture = np.pad(picture, ((0, 0), (side // 2, side - side // 2), (0, 0)), constant_values=255)
-    canvas = Canvas(picture.shape[1], _STRIP, (32, 38, 50))
-    canvas.text(8, 11, title, 13, (255, 255, 255))
-    shown = "" if reward is None else f"reward {number(reward)}   "
-    canvas.text(8, 29, f"step {step}   {shown}return {number(episode_return)}", 13, (190, 200, 215))
-    return np.concatenate([canvas.to_array(), picture])

@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 
 from jaxenvs import Environment
+from jaxenvs.render import film
 
 from ..floor.evaluate import evaluate
 from ..presets import ALGORITHMS, REFERENCES
@@ -12,7 +13,6 @@ from ..runs.compiling import compiled, run_once
 from ..runs.log import read_rows
 from .curve import save_curve
 from .episodes import Frames, Part
-from .film import missing, save_gif, save_mp4
 
 # Seconds of a film for an untrained policy and for a trained one.
 _BEFORE, _AFTER = 6.0, 14.0
@@ -59,7 +59,7 @@ def write_film(plan, state, folder, *, seed, episodes=None):
     written, problems = [], []
     for name in ("film.gif", "film.mp4"):
         try:
-            written.append(save(frames, Path(folder) / name))
+            written.append(film.save(frames, Path(folder) / name))
         except (ImportError, OSError, RuntimeError) as error:
             problems.append(f"{name}: {error}")
     return written, problems
@@ -67,35 +67,6 @@ def write_film(plan, state, folder, *, seed, episodes=None):
 
 def has_picture(env):
     return type(env).render is not Environment.render
-
-
-def save(frames, path):
-    """Writes `Frames` as an MP4 or a GIF; returns the path.
-
-    Raises:
-        ValueError: for another ending.
-        ImportError, OSError: as `save_gif` and `save_mp4`.
-    """
-    check_name(path)
-    (save_mp4 if path.suffix == ".mp4" else save_gif)(iter(frames), path, fps=frames.fps)
-    return path
-
-
-def check_name(path):
-    """Refuses a film that could not be written, before it is made.
-
-    Raises:
-        ValueError: if the name ends in something else than .mp4 or .gif.
-        FileNotFoundError: if its folder does not exist.
-        ImportError: if what writes it is missing.
-    """
-    path = Path(path)
-    if path.suffix not in (".mp4", ".gif"):
-        raise ValueError(f"a film's name must end in .mp4 or .gif, got {str(path)!r}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path} can't be written: there is no folder {path.parent}")
-    if path.suffix in (found := missing()):
-        raise ImportError(found[path.suffix])
 
 
 def frames_of(plan, parts, seed):

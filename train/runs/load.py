@@ -6,6 +6,8 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
+from jaxenvs.render import film
+
 from ..presets import ALGORITHMS
 from ..reports import report
 from . import run
@@ -62,7 +64,7 @@ class Trained:
     @property
     def steps(self):
         """Environment steps of its training."""
-        return int(self.state.updates) * self.plan.steps_per_update
+        return self.plan.steps_after(self.state.updates)
 
     def act(self, obs, key=None):
         """An action for one observation, or actions for a batch of any size.
@@ -128,10 +130,10 @@ class Trained:
             FileNotFoundError: if the folder doesn't exist.
             ImportError: if what writes the film is not installed.
         """
-        report.check_name(path)
+        film.check_name(path)
         parts = [report.untrained(self.plan)] if untrained else []
         parts.append(report.trained(self.plan, self.state, episodes))
-        return report.save(report.frames_of(self.plan, parts, seed), Path(path))
+        return film.save(report.frames_of(self.plan, parts, seed), Path(path))
 
 
 def _check_shape(space, obs, name="obs"):

@@ -1,11 +1,10 @@
 """Estimates of memory, so that sizes that cannot fit are refused before anything is made."""
 
-import math
-from pathlib import Path
-
 import jax
 
 from jaxenvs import VectorEnv
+
+from ..floor.memory import check_fits, num_bytes
 
 # Copies of a batch's states that a loop over steps holds: old, new, those of fresh episodes, and its results.
 _COPIES = 4
@@ -30,8 +29,11 @@ def check_run(plan):
     Raises:
         ValueError: with the number, what it needs and what there is.
     """
+    warmup = plan.steps_after(0)
+    if plan.num_updates < 1:
+        raise ValueError(f"--total-steps must be above the {warmup:,} steps of the warm-up, got {plan.total_steps:,}")
     if plan.num_updates > _LARGEST:
-        most = _LARGEST * plan.steps_per_update
+        most = plan.steps_after(_LARGEST)
         raise ValueError(f"--total-steps must be at most {most:,} for this configuration, got {plan.total_steps:,}")
     if plan.config.num_envs > _LARGEST:
         raise ValueError(f"num_envs must be at most {_LARGEST:,}, got {plan.config.num_envs:,}")
@@ -40,40 +42,3 @@ def check_run(plan):
     kept = num_bytes(one[1]) + 4
     size = plan.config.num_envs * _COPIES * num_bytes(one) + plan.steps_per_update * kept
     check_fits(f"num_envs={plan.config.num_envs} and {plan.steps_per_update:,} steps an update", size)
-
-
-def check_fits(what, size):
-    """Refuses a number of bytes that is more than the memory.
-
-    Raises:
-        ValueError: naming what needs it.
-    """
-    there = memory()
-    if there is not None and size > there:
-        raise ValueError(f"{what} would need at least {_shown(size)} of memory, and this machine has {_shown(there)}")
-
-
-def num_bytes(tree):
-    """The size of a pytree of arrays or shapes; a key counts as its data does, two words."""
-
-    def one(leaf):
-        is_key = jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return math.prod(leaf.shape) * (8 if is_key else leaf.dtype.itemsize)
-
-    return sum(map(one, jax.tree.leaves(tree)))
-
-
-def memory():
-    """Bytes of memory of JAX's device, or of the machine for a CPU; None where it is unknown."""
-    stats = jax.devices()[0].memory_stats() if jax.default_backend() != "cpu" else None
-    if stats and "bytes_limit" in stats:
-        return stats["bytes_limit"]
-    try:
-        (line,) = [line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:")]
-        return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        return None
-
-
-def _shown(size):
-    return f"{size / 1e9:,.3g} GB" if size < 1e12 else f"{size / 1e12:,.4g} TB"

@@ -57,10 +57,14 @@ class Plan:
     def steps_per_update(self):
         return ALGORITHMS[self.algorithm].steps_per_update(self.config)
 
+    def steps_after(self, updates):
+        """Environment steps that the run has made after this number of updates, with those of its warm-up."""
+        return ALGORITHMS[self.algorithm].warmup_steps(self.config) + int(updates) * self.steps_per_update
+
     @property
     def num_updates(self):
-        """Updates of the run: total_steps, rounded up to full updates."""
-        return -(-self.total_steps // self.steps_per_update)
+        """Updates of the run: what its warm-up leaves of total_steps, rounded up to full updates."""
+        return -((self.steps_after(0) - self.total_steps) // self.steps_per_update)
 
     def training_envs(self):
         return jaxenvs.make_vec(self.env, self.config.num_envs, **{**self.constants, **self.training})

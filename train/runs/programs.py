@@ -41,7 +41,9 @@ class Programs:
         # XLA compiles without Python's lock. The longest goes first.
         self._pool = ThreadPoolExecutor(2)
         stays = None if mesh is None else (self._shardings, replicated(mesh, 0))
-        advance = jax.jit(self._chunk, out_shardings=stays).lower(self._config, self._envs, like, 1)
+        # The state is donated: a replay buffer is not copied, and is not held twice.
+        advance = jax.jit(self._chunk, out_shardings=stays, donate_argnums=2)
+        advance = advance.lower(self._config, self._envs, like, 1)
         hints = run_often() if plan.total_steps >= _TUNED_FROM else {**run_often(), **untuned()}
         self._advance = self._pool.submit(compiled, advance, hints)
         watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)
@@ -81,7 +83,7 @@ class Programs:
         self._pool.shutdown()
 
     def advance(self, state, count):
-        """`count` updates: (state, their merged metrics)."""
+        """`count` updates: (state, their merged metrics). The state that is given cannot be used any more."""
         return self._advance.result()(self._config, self._envs, state, count)
 
     def assess(self, state):

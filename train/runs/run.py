@@ -67,13 +67,13 @@ def resume(folder, *, quiet=False, devices=1, total_steps=None):
     """
     plan, state = read(folder)
     if total_steps is not None:
-        plan = _prolonged(plan, folder, int(state.updates) * plan.steps_per_update, total_steps)
+        plan = _prolonged(plan, folder, plan.steps_after(state.updates), total_steps)
     mesh = _mesh(plan, devices)
     began = time.perf_counter()
     with contextlib.closing(Programs(plan, mesh)) as programs:
         if total_steps is not None:
             write_plan(plan, Path(folder))
-        log = Log(folder, upto=int(state.updates) * plan.steps_per_update)
+        log = Log(folder, upto=plan.steps_after(state.updates))
         return _run_on(plan, Path(folder), state, log, quiet, programs, began)
 
 
@@ -137,9 +137,7 @@ def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=Non
 
 def _run_on(plan, folder, state, log, quiet, programs, began):
     chunk = max(1, round(plan.num_updates / _CHUNKS))
-    progress = Progress(
-        plan.num_updates * plan.steps_per_update, done=int(state.updates) * plan.steps_per_update, quiet=quiet
-    )
+    progress = Progress(plan.steps_after(plan.num_updates), done=plan.steps_after(state.updates), quiet=quiet)
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
         stack.callback(progress.close)
@@ -181,7 +179,7 @@ def _row(plan, state, metrics, count, seconds):
     """The figures of a chunk: over the episodes that ended in it, and means over its updates."""
     metrics = jax.tree.map(float, metrics)
     steps = count * plan.steps_per_update
-    row = {"steps": int(state.updates) * plan.steps_per_update, "steps_per_second": steps / seconds}
+    row = {"steps": plan.steps_after(state.updates), "steps_per_second": steps / seconds}
     if metrics.episodes:
         row |= {
             "return_mean": metrics.return_sum / metrics.episodes,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from train.floor.distributions import Categorical, Categoricals, Normal
+from train.floor.distributions import Categorical, Categoricals, Normal, TanhNormal
 
 EITHER = pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 
@@ -108,3 +108,39 @@ def test_several_choices_are_drawn_as_often_as_their_shares_multiply():
     counts = np.bincount(drawn[:, 0] * 3 + drawn[:, 1], minlength=6)
     expected = 20_000 * np.outer([0.2, 0.8], [0.5, 0.3, 0.2]).ravel()
     assert scipy.stats.chisquare(counts, expected).pvalue > 1e-3
+
+
+SQUASHED = TanhNormal(jnp.array([[1.0, -2.0], [0.0, 0.5]]), jnp.log(jnp.array([[0.5, 0.3], [1.0, 0.1]])))
+
+
+@EITHER
+def test_log_prob_of_a_squashed_sample_is_scipys_with_the_correction_of_tanh(transform):
+    normals = jax.random.normal(KEY, (50, 2, 2))
+    sample, log_prob = (transform(jax.vmap(f))(normals) for f in (SQUASHED.squashed, SQUASHED.log_prob_at))
+    x = np.asarray(sample, np.float64)
+    std = np.exp(np.asarray(SQUASHED.log_std))
+    density = scipy.stats.norm.logpdf(np.arctanh(x), np.asarray(SQUASHED.mean), std)
+    np.testing.assert_allclose(log_prob, (density - np.log1p(-(x**2))).sum(-1), rtol=1e-3, atol=2e-3)
+
+
+def test_density_of_a_squashed_normal_integrates_to_1():
+    pi = TanhNormal(jnp.array([0.7]), jnp.log(jnp.array([0.8])))
+    x = np.linspace(-0.9999, 0.9999, 200_001)
+    normals = (np.arctanh(x) - 0.7) / 0.8
+    density = np.exp(np.asarray(jax.vmap(pi.log_prob_at)(jnp.array(normals[:, None], jnp.float32)), np.float64))
+    assert np.trapezoid(density, x) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_log_prob_where_tanh_rounds_to_1_is_finite_and_has_a_gradient():
+    def at(mean):
+        return TanhNormal(jnp.array([mean]), jnp.zeros(1)).log_prob_at(jnp.zeros(1))
+
+    value, slope = jax.value_and_grad(at)(50.0)
+    # log N - log(1 - tanh(50)**2) = -log(2 pi) / 2 - (log 4 - 100)
+    assert value == pytest.approx(-0.5 * math.log(2 * math.pi) - math.log(4) + 100) and slope == pytest.approx(2.0)
+
+
+def test_squashed_samples_are_those_of_standard_normals_and_the_mode_is_the_squashed_mean():
+    normals = jax.random.normal(KEY, (2, 2))
+    assert SQUASHED.sample(KEY).tolist() == SQUASHED.squashed(normals).tolist()
+    np.testing.assert_allclose(SQUASHED.mode(), np.tanh(np.asarray(SQUASHED.mean)), rtol=1e-6)

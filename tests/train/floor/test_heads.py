@@ -7,7 +7,16 @@ from gymnasium.vector.utils import batch_space
 
 from jaxenvs.spaces import contains
 from train.floor.distributions import Categoricals
-from train.floor.heads import choices, distribution_over, features, num_features, num_outputs, to_action
+from train.floor.heads import (
+    check_actions,
+    choices,
+    distribution_over,
+    features,
+    log_reach,
+    num_features,
+    num_outputs,
+    to_action,
+)
 
 EITHER = pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 BOX = spaces.Box(-1.0, 1.0, (2, 3), np.float32)
@@ -178,3 +187,29 @@ def test_an_action_of_a_box_without_axes_has_none():
 
 def test_actions_have_the_dtype_of_the_box():
     assert to_action(spaces.Box(-1.0, 1.0, (1,), np.float32), jnp.zeros((5, 1))).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    "algorithm, space, refusal",
+    [
+        ("ppo", spaces.Discrete(2), None),
+        ("dqn", spaces.Discrete(2), None),
+        ("td3", spaces.Box(-1.0, 1.0, (2,)), None),
+        ("dqn", spaces.MultiDiscrete([2, 3]), r"dqn acts in Discrete, got MultiDiscrete.*, in which ppo can act"),
+        ("pqn", spaces.Box(-1.0, 1.0, (2,)), r"pqn acts in Discrete, got Box.*, in which ppo, td3, sac can act"),
+        ("sac", spaces.Discrete(2), r"sac acts in a Box of bounded floats, got Disc.*, in which ppo, dqn, pqn can act"),
+        ("dqn", spaces.Box(-np.inf, np.inf, (2,)), r"the action space must be a bounded Box of floats, or choices"),
+    ],
+)
+def test_a_space_that_an_algorithm_cannot_act_in_is_refused_with_those_that_can(algorithm, space, refusal):
+    if refusal is None:
+        return check_actions(algorithm, space)
+    with pytest.raises(TypeError, match=refusal):
+        check_actions(algorithm, space)
+
+
+@pytest.mark.parametrize(("low", "high"), [(np.full((2, 3), -2.0), np.full((2, 3), 6.0)), ([0.0, -1.0], [50.0, 3.0])])
+def test_log_reach_is_the_change_of_a_log_density_by_the_map_onto_the_box(low, high):
+    space = spaces.Box(np.array(low, np.float32), np.array(high, np.float32))
+    slopes = jax.jacobian(lambda unit: to_action(space, unit).ravel())(jnp.full(num_outputs(space), 0.3))
+    assert float(log_reach(space)) == pytest.approx(np.linalg.slogdet(np.asarray(slopes))[1], rel=1e-5)

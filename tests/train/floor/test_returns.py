@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.floor.returns import gae
+from train.floor.returns import gae, n_step
 
 EITHER = pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 
@@ -85,3 +85,37 @@ def test_gae_refuses_arrays_of_different_shapes_and_names_them(transform):
             jnp.ones((3, 2)), jnp.ones((3, 1)), jnp.ones((3, 2)), jnp.zeros((3, 2), bool), jnp.zeros((3, 2), bool),
             gamma=0.9, lambda_=0.9,
         )  # fmt: skip
+
+
+def looked_ahead(n, *, terminated=(0, 0, 0, 0), truncated=(0, 0, 0, 0), transform=lambda f: f):
+    """[(return, next observation, terminated, discount)] of rewards 1, 2, 4, 8 and a discount of a half."""
+    ends = column(*map(bool, terminated)), column(*map(bool, truncated))
+    found = transform(n_step, static_argnames="n") if transform is jax.jit else n_step
+    found = found(column(1.0, 2.0, 4.0, 8.0), column(10.0, 20.0, 30.0, 40.0)[..., None], *ends, gamma=0.5, n=n)
+    assert found.next_features.shape == (5 - n, 1, 1)
+    columns = found.reward[:, 0], found.next_features[:, 0, 0], found.terminated[:, 0], found.discount[:, 0]
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+@EITHER
+def test_returns_of_several_steps_are_those_by_hand(transform):
+    assert looked_ahead(1) == [(1, 10, 0, 0.5), (2, 20, 0, 0.5), (4, 30, 0, 0.5), (8, 40, 0, 0.5)]
+    assert looked_ahead(3, transform=transform) == [(3.0, 30, 0, 0.125), (6.0, 40, 0, 0.125)]
+
+
+def test_returns_of_several_steps_stop_at_a_termination():
+    assert looked_ahead(3, terminated=(0, 1, 0, 0)) == [(2.0, 20, 1, 0.25), (2.0, 20, 1, 0.5)]
+
+
+def test_returns_of_several_steps_bootstrap_at_a_truncation_from_its_own_observation():
+    assert looked_ahead(3, truncated=(0, 1, 0, 0)) == [(2.0, 20, 0, 0.25), (2.0, 20, 0, 0.5)]
+
+
+def test_a_later_episodes_end_does_not_reach_an_earlier_one():
+    assert looked_ahead(3, truncated=(1, 0, 0, 0), terminated=(0, 1, 0, 0))[0] == (1, 10, 0, 0.5)
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_a_look_ahead_that_the_steps_do_not_have_is_refused(n):
+    with pytest.raises(ValueError, match=f"n must be from 1 to the 4 steps, got {n}"):
+        looked_ahead(n)

@@ -140,6 +140,7 @@ def run(*arguments, compiled):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_is_begun_on_two_devices_and_gone_on_with_on_one(tmp_path, compiled):
     small = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8,8"]
     quick = ["--film-episodes", "0", "--episodes", "3"]

@@ -11,9 +11,10 @@ import pytest
 
 import jaxenvs
 from jaxenvs.registry import registry
+from jaxenvs.render import film
 from jaxenvs.render.canvas import Canvas
 from train import ppo
-from train.reports import film, report
+from train.reports import report
 from train.reports.episodes import Frames, Part
 from train.runs.plan import Plan
 
@@ -105,7 +106,7 @@ def test_the_text_says_the_policy_the_episode_the_step_the_reward_and_the_return
 def test_a_film_of_a_run_shows_the_untrained_policy_first(monkeypatch, tmp_path):
     seen = []
     monkeypatch.setattr(report, "Frames", lambda env, parts, key, limit: seen.extend(parts) or [])
-    monkeypatch.setattr(report, "save", lambda frames, path: path)
+    monkeypatch.setattr(film, "save", lambda frames, path: path)
     state = PLAN.key(0), jnp.zeros(3)
     paths, problems = report.write_film(PLAN, state, tmp_path, seed=0)
     assert [part.label for part in seen] == ["untrained policy", "trained policy"] and not problems

@@ -172,8 +172,8 @@ def test_another_seed_gives_another_run(finished, tmp_path):
 
 
 def test_training_uses_its_own_constants_and_evaluation_does_not():
-    assert PLAN.training_envs().env == jaxenvs.make("SimpleRocket-v0", retreat_cost=5.0, goal_bonus=0.0)
-    assert PLAN.evaluation_envs(2).env == jaxenvs.make("SimpleRocket-v0", retreat_cost=5.0)
+    assert PLAN.training_envs().env == jaxenvs.make(PLAN.env, retreat_cost=5.0, goal_bonus=0.0)
+    assert PLAN.evaluation_envs(2).env == jaxenvs.make(PLAN.env, retreat_cost=5.0)
 
 
 def test_a_run_with_fast_keys_stops_and_goes_on_with_them(finished, tmp_path):

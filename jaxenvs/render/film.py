@@ -29,6 +29,70 @@ def missing():
     return found
 
 
+def check_name(path):
+    """Refuses a film that could not be written, before it is made.
+
+    Raises:
+        ValueError: if the name ends in something else than .mp4 or .gif.
+        FileNotFoundError: if its folder does not exist.
+        ImportError: if what writes it is missing.
+    """
+    path = pathlib.Path(path)
+    if path.suffix not in (".mp4", ".gif"):
+        raise ValueError(f"a film's name must end in .mp4 or .gif, got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} can't be written: there is no folder {path.parent}")
+    if path.suffix in (found := missing()):
+        raise ImportError(found[path.suffix])
+
+
+def save(frames, path):
+    """Writes frames that know their rate, `frames.fps`, as an MP4 or a GIF; returns the path.
+
+    Raises:
+        ValueError: for another ending.
+        ImportError, OSError: as `save_gif` and `save_mp4`.
+    """
+    path = pathlib.Path(path)
+    check_name(path)
+    (save_mp4 if path.suffix == ".mp4" else save_gif)(iter(frames), path, fps=frames.fps)
+    return path
+
+
+@contextlib.contextmanager
+def recording(path, *, fps):
+    """Yields what takes the frames of a film one by one; the film is there when the block ends well.
+
+    Args:
+        path: ending in .mp4 or .gif; frames of a GIF wait in memory, compressed.
+        fps: frames per second, above 0.
+    Raises:
+        ValueError, FileNotFoundError, ImportError: as `check_name`; ValueError also for no frame.
+        OSError: if the encoder fails.
+
+    >>> import numpy, pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with recording(folder / "grey.gif", fps=10) as add:
+    ...     add(numpy.full((8, 8, 3), 128, numpy.uint8))
+    >>> [path.name for path in folder.iterdir()]
+    ['grey.gif']
+    """
+    path = pathlib.Path(path)
+    check_name(path)
+    if path.suffix == ".gif":
+        packed, shapes = [], []
+
+        def keep(frame):
+            shapes.append(frame.shape)
+            packed.append(zlib.compress(np.ascontiguousarray(frame).tobytes(), 1))
+
+        yield keep
+        save_gif((_unpacked(*item) for item in zip(packed, shapes, strict=True)), path, fps=fps)
+        return
+    with _mp4(path, fps) as write:
+        yield write
+
+
 def save_gif(frames, path, *, fps):
     """Writes frames as an endlessly repeating GIF with one palette for all.
 
@@ -82,14 +146,28 @@ def save_mp4(frames, path, *, fps):
         OSError: if the encoder fails, with its message.
     """
     _check_fps(fps)
-    executable = _imageio_ffmpeg().get_ffmpeg_exe()
-    frames = _checked(frames)
-    with _integer(path) as temporary:
-        first = _even(next(frames))
-        with _encoder(executable, temporary, first.shape, fps) as write:
-            write(first.tobytes())
-            for frame in frames:
-                write(_even(frame).tobytes())
+    with _mp4(path, fps) as write:
+        for frame in _checked(frames):
+            write(frame)
+
+
+@contextlib.contextmanager
+def _mp4(path, fps):
+    """Yields what takes a frame; the first one sets the size, and ffmpeg starts with it."""
+    with _integer(path) as temporary, contextlib.ExitStack() as stack:
+        write = None
+
+        def encode(frame):
+            nonlocal write
+            frame = _even(np.asarray(frame))
+            if write is None:
+                executable = _imageio_ffmpeg().get_ffmpeg_exe()
+                write = stack.enter_context(_encoder(executable, temporary, frame.shape, fps))
+            write(frame.tobytes())
+
+        yield encode
+        if write is None:
+            raise ValueError("a film needs at least one frame, got none")
 
 
 def _even(frame):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from train.reports.film import save_gif, save_mp4
+from jaxenvs.render.film import recording, save_gif, save_mp4
 
 SAVERS = pytest.mark.parametrize("save, suffix", [(save_gif, "gif"), (save_mp4, "mp4")])
 
@@ -191,3 +191,21 @@ def test_a_failing_encoder_is_reported_and_leaves_no_file(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="could not write the film: disk is full"):
         save_mp4(plain(*COLOURS) * 300, tmp_path / "a.mp4", fps=10)
     assert os.listdir(tmp_path) == ["ffmpeg"]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "mp4"])
+def test_frames_that_arrive_one_by_one_are_the_same_film(tmp_path, suffix):
+    with recording(tmp_path / f"a.{suffix}", fps=10) as add:
+        for frame in plain(*COLOURS):
+            add(frame)
+    (save_gif if suffix == "gif" else save_mp4)(plain(*COLOURS), tmp_path / f"b.{suffix}", fps=10)
+    assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_a_recording_that_fails_leaves_no_file(tmp_path):
+    with pytest.raises(ZeroDivisionError), recording(tmp_path / "a.mp4", fps=10) as add:
+        add(plain((1, 2, 3))[0])
+        raise ZeroDivisionError
+    with pytest.raises(ValueError, match="at least one frame"), recording(tmp_path / "a.mp4", fps=10):
+        pass
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,355 @@
+"""Twin delayed deep deterministic policy gradient, TD3 (Fujimoto et al. 2018, arXiv:1802.09477).
+
+    repeat:
+        play num_steps in num_envs environments with a = clip(mu(s) + noise * e, -1, 1), and remember the transitions
+        gradient_steps times, over random batches of the replay buffer:
+            a' = clip(mu_target(s') + clip(target_noise * e, -noise_clip, noise_clip), -1, 1)
+            y = r + gamma * (1 - terminated) * min(Q1_target(s', a'), Q2_target(s', a'))
+            minimise (Q1(s, a) - y)**2 + (Q2(s, a) - y)**2
+            every policy_delay-th time: maximise Q1(s, mu(s)), and move the targets by tau towards the parameters
+
+Actions are those of a box of [-1, 1] on each axis, which is mapped onto the action space. Differences from the paper:
+observations are standardised by running statistics in the learner's state, the noise of exploration may last for some
+steps (`noise_correlation`), targets may look n steps ahead, and rates may change linearly over the run. A time limit is
+not a terminal state: targets bootstrap from `final_obs`, and only a termination cuts them.
+"""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from jaxenvs import VectorEnv, constant, make_vec, static
+from jaxenvs.random import fusable
+
+from .floor import experience, gradients, networks
+from .floor.config import hyperparameters
+from .floor.episodes import check_batch
+from .floor.gradients import adam, descend, mean_gradient
+from .floor.heads import check_actions, features, num_features, num_outputs, to_action
+from .floor.schedules import linear
+from .floor.sharding import per_device, replicated, shard
+from .floor.targets import bootstrapped, polyak
+
+
+@hyperparameters
+class Config:
+    """Hyperparameters. Rates are leaves, which `vmap` can batch; counts, switches and names are static."""
+
+    #: Step size of Adam at the start, for actor and critics.
+    learning_rate: float = constant(1e-3, low=0.0)
+    #: Step size at the end of the schedule, as a fraction of that at the start.
+    final_learning_rate: float = constant(0.1, low=0.0)
+    #: Standard deviation of the noise of exploration at the start, in a box of [-1, 1].
+    noise: float = constant(0.1, low=0.0)
+    #: Noise at the end of the schedule, as a fraction of that at the start.
+    final_noise: float = constant(1.0, low=0.0)
+    #: Correlation of the noise of neighbouring steps: 0 is independent noise, near 1 it lasts.
+    noise_correlation: float = constant(0.0, low=0.0, below=1.0)
+    #: Updates over which rates change linearly; 0 is the length of the run.
+    schedule_updates: float = constant(0.0, low=0.0)
+    #: Discount per step.
+    gamma: float = constant(0.99, low=0.0, high=1.0)
+    #: Part of the way that targets move to the parameters, with each step of the policy.
+    tau: float = constant(0.005, low=0.0, high=1.0)
+    #: Standard deviation of the noise in the actions of targets.
+    target_noise: float = constant(0.2, low=0.0)
+    #: Bound of that noise.
+    noise_clip: float = constant(0.5, low=0.0)
+    #: Environments stepped together.
+    num_envs: int = static(8, low=1)
+    #: Steps per environment and update.
+    num_steps: int = static(8, low=1)
+    #: Gradient steps of the critics per update.
+    gradient_steps: int = static(32, low=1)
+    #: Gradient steps of the critics for each of the policy.
+    policy_delay: int = static(2, low=1)
+    #: Transitions of a gradient step.
+    batch_size: int = static(128, low=1)
+    #: Transitions that the replay buffer holds, over all environments.
+    capacity: int = static(262_144, low=1)
+    #: Steps with random actions before the first update, over all environments.
+    learning_starts: int = static(1024, low=1)
+    #: Steps of reward in a target.
+    n_step: int = static(1, low=1)
+    #: The body of actor and critics: mlp (from Python also a flax.linen module).
+    network: Any = static("mlp")
+    #: Widths of the hidden layers of mlp.
+    hidden: tuple[int, ...] = static((64, 64))
+    #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
+    activation: str = static("relu")
+    #: Normalise the outputs of each hidden layer of mlp.
+    layer_norm: bool = static(False)
+    #: Standardise observations by running moments.
+    normalise_observations: bool = static(True)
+    #: Divide rewards by the running standard deviation of the discounted return.
+    scale_rewards: bool = static(True)
+    #: Start the first episodes at random ages, so that they do not all reach their time limit together.
+    stagger: bool = static(True)
+
+
+class Params(NamedTuple):
+    """What gradients change: parameters of flax modules, dicts."""
+
+    actor: Any
+    #: With an axis of 2 in front.
+    critics: Any
+
+
+class Learner(NamedTuple):
+    """What a gradient step changes."""
+
+    params: Params
+    #: Parameters that follow `params` slowly.
+    targets: Params
+    #: Adam's states.
+    optimisers: Params
+
+
+class TrainState(NamedTuple):
+    """The full training state."""
+
+    learner: Learner
+    #: The environments, the replay buffer, and running statistics.
+    experience: experience.Experience
+    #: The run's key; update u uses `fold_in(key, u)`.
+    key: jax.Array
+    #: i32[], updates made.
+    updates: jax.Array
+
+
+def check(config, devices=1):
+    """See `algorithm.Algorithm.check`."""
+    networks.check(config.network, config.hidden, config.activation)
+    if config.network in ("cnn", "small-cnn"):
+        raise ValueError(f"network must be mlp, or a flax.linen module, got {config.network!r}")
+    if config.gradient_steps % config.policy_delay:
+        raise ValueError(
+            f"gradient_steps must be a multiple of policy_delay={config.policy_delay}, got {config.gradient_steps}"
+        )
+    experience.check(config, devices)
+
+
+def useful_devices(config, available):
+    """See `algorithm.Algorithm.useful_devices`: devices share evenly, and none has too little to do."""
+    return experience.useful_devices(config, available)
+
+
+def steps_per_update(config):
+    """See `algorithm.Algorithm.steps_per_update`."""
+    return config.num_envs * config.num_steps
+
+
+def warmup_steps(config):
+    """See `algorithm.Algorithm.warmup_steps`."""
+    return experience.warmup_steps(config)
+
+
+def scheduled(config, num_updates):
+    """See `algorithm.Algorithm.scheduled`."""
+    horizon = jnp.where(config.schedule_updates == 0, float(num_updates), config.schedule_updates)
+    return dataclasses.replace(config, schedule_updates=horizon)
+
+
+def shardings(mesh, state):
+    """See `algorithm.Algorithm.shardings`: each device holds its part of the environments, and all of the rest."""
+    return replicated(mesh, state)._replace(experience=experience.shardings(mesh, state.experience))
+
+
+def init(config, envs, key):
+    """The initial training state; see `algorithm.Algorithm.init`."""
+    check(config)
+    check_batch(envs, config.num_envs)
+    check_actions("td3", envs.single_action_space)
+    actor_key, critic_key, play_key, run_key = jax.random.split(fusable(key), 4)
+    inputs, axes = num_features(envs.single_observation_space), num_outputs(envs.single_action_space)
+    actor, critics = _networks(config, envs)
+    params = Params(networks.init(actor, actor_key, inputs), networks.init(critics, critic_key, inputs + axes))
+    optimisers = Params(*(gradients.init(_adam(), part) for part in params))
+    played = experience.warmed_up(config, envs, play_key)
+    return TrainState(Learner(params, params, optimisers), played, run_key, jnp.int32(0))
+
+
+@functools.partial(jax.jit, static_argnames="mesh")
+def update(config, envs, state, mesh=None):
+    """Plays num_steps steps in each environment, and makes gradient_steps steps; see `algorithm.Algorithm.update`.
+
+    The means of the metrics are those over the gradient steps of the critics' loss, their values and the policy's loss,
+    and besides the noise of exploration and the step size.
+    """
+    check_batch(envs, config.num_envs)
+    if mesh is not None:
+        state = jax.lax.with_sharding_constraint(state, shardings(mesh, state))
+    play_key, sample_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates), 3)
+    explore = functools.partial(explored, config, envs, state)
+    played, steps = experience.play(config, envs, explore, play_key, state.experience, config.num_steps)
+    played = experience.remember(config, played, steps)
+    batches = experience.batches(config, played, sample_key)
+    learner, means = _learn(config, envs, state, batches, learn_key, mesh)
+    means |= {"noise": noise(config, state.updates), "learning_rate": learning_rate(config, state.updates)}
+    after = TrainState(learner, played, state.key, state.updates + 1)
+    return after, experience.metrics_of(steps, means)
+
+
+def train(config, env, key, num_updates):
+    """An entire run as one pure function; see `algorithm.Algorithm.train`."""
+    envs, config = make_vec(env, config.num_envs), scheduled(config, num_updates)
+    return jax.lax.scan(lambda state, _: update(config, envs, state), init(config, envs, key), length=num_updates)
+
+
+def policy(config, envs, state, *, greedy=True):
+    """The learned policy, with the noise of exploration unless greedy; see `algorithm.Algorithm.policy`.
+
+    That noise is independent at each step, whatever noise_correlation says: a policy has no memory.
+    """
+    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+
+    def act(key, obs):
+        raw = features(envs.single_observation_space, obs)
+        normals = jax.random.normal(fusable(key), (*raw.shape[:-1], num_outputs(envs.single_action_space)))
+        chosen = explored(config, envs, state, raw, 0.0 * normals if greedy else normals)
+        return to_action(envs.single_action_space, chosen)
+
+    return act
+
+
+def noise(config, updates):
+    """The standard deviation of exploration after this number of updates."""
+    return linear(config.noise, config.final_noise, updates, config.schedule_updates)
+
+
+def learning_rate(config, updates):
+    """The step size after this number of updates."""
+    return linear(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
+
+
+def explored(config, envs, state, raw, normals):
+    """Actions in [-1, 1] at features f32[..., inputs], with exploration by standard normals f32[..., axes]."""
+    best = mean_action(config, envs, state.learner.params.actor, experience.seen_as(config, state.experience, raw))
+    return jnp.clip(best + noise(config, state.updates) * normals, -1.0, 1.0)
+
+
+def mean_action(config, envs, actor, x):
+    """mu(s), f32[..., axes] in [-1, 1], at standardised features f32[..., inputs]."""
+    return jnp.tanh(networks.apply(_networks(config, envs)[0], actor, x))
+
+
+def values(config, envs, critics, x, action):
+    """(Q1, Q2), f32[2, ...], at standardised features f32[..., inputs] and actions f32[..., axes] in [-1, 1]."""
+    return networks.apply(_networks(config, envs)[1], critics, jnp.concatenate([x, action], axis=-1))[..., 0]
+
+
+def smoothed(config, action, normals):
+    """The actions of targets: with clipped noise, and clipped (eq. 14)."""
+    spread = jnp.clip(config.target_noise * normals, -config.noise_clip, config.noise_clip)
+    return jnp.clip(action + spread, -1.0, 1.0)
+
+
+def targets_of(config, envs, targets, batch, normals):
+    """The targets f32[samples] of a batch of transitions (eq. 10, and the smoothing of eq. 14)."""
+    action = smoothed(config, mean_action(config, envs, targets.actor, batch.next_features), normals)
+    following = values(config, envs, targets.critics, batch.next_features, action).min(0)
+    return bootstrapped(batch.reward, following, batch.terminated, batch.discount)
+
+
+def critic_loss(values, target):
+    """What the critics minimise.
+
+    Args:
+        values: f32[critics, samples].
+        target: f32[samples].
+    Returns:
+        (f32[], dict of f32[]): the sum over the critics of their mean squared error, and it with the mean value.
+    """
+    chex.assert_rank([values, target], [2, 1])
+    loss = ((values - jnp.broadcast_to(target, values.shape)) ** 2).mean(1).sum()
+    return loss, {"critic_loss": loss, "value": values.mean()}
+
+
+def policy_loss(config, envs, actor, critics, x):
+    """What the policy minimises: minus the mean of the first critic's values of its actions (eq. 5).
+
+    Args:
+        config, envs: as for `update`.
+        actor, critics: parameters.
+        x: standardised features f32[samples, inputs].
+    Returns:
+        (f32[], dict of f32[]).
+    """
+    first = jax.tree.map(lambda x: x[0], critics)
+    inputs = jnp.concatenate([x, mean_action(config, envs, actor, x)], axis=-1)
+    loss = -networks.apply(_critic(config, envs), first, inputs).mean()
+    return loss, {"policy_loss": loss}
+
+
+def _learn(config, envs, state, batches, key, mesh):
+    """gradient_steps steps of the critics, and those of the policy: (Learner, means)."""
+    space = envs.single_action_space
+    normals = jax.random.normal(key, (config.gradient_steps, config.batch_size, num_outputs(space)))
+    data = shard(mesh, (batches, normals), axis=1)
+    step_size = learning_rate(config, state.updates)
+
+    def learn(data, config, step_size, learner):
+        rounds = jax.tree.map(lambda x: x.reshape(-1, config.policy_delay, *x.shape[1:]), data)
+        step = functools.partial(_round, config, envs, step_size, mesh)
+        return jax.lax.scan(step, learner, rounds)
+
+    learner, parts = per_device(
+        mesh, learn, data, axis=1, together=True, config=config, step_size=step_size, learner=state.learner
+    )
+    return learner, {name: part.mean() for name, part in parts.items()}
+
+
+def _round(config, envs, step_size, mesh, learner, data):
+    """policy_delay steps of the critics, and one of the policy and of the targets."""
+
+    def improve_critics(learner, now):
+        batch, normals = now
+        target = targets_of(config, envs, learner.targets, batch, normals)
+        cost = lambda critics: critic_loss(values(config, envs, critics, batch.features, batch.action), target)  # noqa: E731
+        return _improved(learner, "critics", cost, step_size, mesh)
+
+    learner, parts = jax.lax.scan(improve_critics, learner, data)
+    x, critics = data[0].features[-1], learner.params.critics
+    learner, policy_parts = _improved(
+        learner, "actor", lambda actor: policy_loss(config, envs, actor, critics, x), step_size, mesh
+    )
+    learner = learner._replace(targets=polyak(learner.targets, learner.params, config.tau))
+    return learner, jax.tree.map(jnp.mean, parts) | policy_parts
+
+
+def _improved(learner, part, cost, step_size, mesh):
+    """(Learner, parts of the cost) after a gradient step of the actor or of the critics."""
+    params, optimiser = getattr(learner.params, part), getattr(learner.optimisers, part)
+    gradient, parts = mean_gradient(mesh, cost, params)
+    params, optimiser = descend(_adam(), optimiser, params, gradient, step_size)
+    after = learner._replace(
+        params=learner.params._replace(**{part: params}), optimisers=learner.optimisers._replace(**{part: optimiser})
+    )
+    return after, parts
+
+
+def _adam():
+    return adam(eps=1e-8)
+
+
+def _networks(config, envs):
+    """(actor, both critics)."""
+    body = _body(config, envs)
+    axes = num_outputs(envs.single_action_space)
+    return networks.Network(body, axes, scale=0.01), networks.ensemble(2, body, 1)
+
+
+def _critic(config, envs):
+    """One of the critics."""
+    return networks.Network(_body(config, envs), 1)
+
+
+def _body(config, envs):
+    space = envs.single_observation_space
+    return networks.body(
+        config.network, space, hidden=config.hidden, activation=config.activation, layer_norm=config.layer_norm
+    )
