@@ -8,7 +8,9 @@ import jax
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
+from jaxenvs.precision import in_32_bits
 from jaxenvs.random import as_key, with_keys
+from jaxenvs.random.varying import varying_as
 
 _DEFAULTS = "a default is a number or a tuple of numbers"
 
@@ -165,8 +167,9 @@ def _jit_reset(method):
     @jax.jit
     @functools.wraps(method)
     def traced(self, key):
-        return with_keys(functools.partial(method, self), key)
+        return varying_as(as_key(key), with_keys(functools.partial(method, self), key))
 
+    @in_32_bits
     @functools.wraps(method)
     def reset(self, key):
         return traced(self, _checked_key(key))
@@ -185,8 +188,9 @@ def _jit_step(method):
     @functools.wraps(method)
     def traced(self, key, state, action):
         action = spaces.as_element(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return with_keys(functools.partial(method, self), key, state, action)
+        return varying_as(as_key(key), with_keys(functools.partial(method, self), key, state, action))
 
+    @in_32_bits
     @functools.wraps(method)
     def step(self, key, state, action):
         if not isinstance(action, jax.Array):
@@ -203,6 +207,7 @@ def _jit_draw(method):
     def traced(self, key, shape=()):
         return with_keys(functools.partial(method, self), key, shape)
 
+    @in_32_bits
     @functools.wraps(method)
     def draw(self, key, shape=()):
         return traced(self, _checked_key(key), shape)
@@ -211,12 +216,19 @@ def _jit_draw(method):
     return draw
 
 
+def _jit(method):
+    traced = jax.jit(method)
+    called = in_32_bits(functools.wraps(method)(lambda *args: traced(*args)))
+    called.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
+    return called
+
+
 #: The function that jits each method of an environment, by name.
 METHODS = {
     "reset": _jit_reset,
     "step": _jit_step,
     "draw": _jit_draw,
     "draw_start": _jit_draw,
-    "start": jax.jit,
-    "transition": jax.jit,
+    "start": _jit,
+    "transition": _jit,
 }

@@ -11,6 +11,7 @@ from jaxenvs.captured import capture, staged
 from jaxenvs.core import Environment
 from jaxenvs.definition import METHODS
 from jaxenvs.random import fusable, with_keys
+from jaxenvs.random.varying import varying_as
 from jaxenvs.vector import VectorStep, advance, checked_actions, observe_all, same_step, step_shapes
 
 # What XLA may be told for one function. `tune_cpu` has more, which hold for a process.
@@ -195,7 +196,7 @@ def scan_steps(envs, policy, key, state, obs, num_steps, collect, fold=None) -> 
             total, result = fold[0](total, result), None
         return (state, None if observed else step.obs, total), result
 
-    carry = (state, None if observed else obs, None if fold is None else fold[1])
+    carry = (state, None if observed else obs, None if fold is None else varying_as(key, fold[1]))
     (state, carried, total), collected = jax.lax.scan(one, carry, jnp.arange(num_steps))
     # A scan that carries states alone makes no observations that nobody reads, and no copies of them: with a random
     # policy it takes 1.3 to 5 times as long otherwise.

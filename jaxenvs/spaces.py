@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from jax.core import Tracer
 
+from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 
 # Below this many actions, one scaled random word is used instead of `jax.random.randint`, which draws two; each
@@ -19,6 +20,7 @@ from jaxenvs.random import fusable
 _FEW = 256
 
 
+@in_32_bits
 def sample(space, key, shape=()):
     """Draws elements of a space, as Gymnasium's `space.sample()` distributes them.
 

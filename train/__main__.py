@@ -20,6 +20,8 @@ def main(arguments=None, program="python -m train"):
             algorithms, or `jaxenvs`, which has the others.
     """
     options = _parser(program).parse_args(arguments)
+    from jaxenvs.precision import in_32_bits
+
     from .runs.compiling import allocate_as_needed
     from .runs.plan import RunError
 
@@ -29,7 +31,7 @@ def main(arguments=None, program="python -m train"):
             value = getattr(options, name, None)
             if value is not None and value < least:
                 raise RunError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
-        return options.command(options)
+        return in_32_bits(options.command)(options)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
