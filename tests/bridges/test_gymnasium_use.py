@@ -417,3 +417,36 @@ def test_both_bridges_and_running_episodes_refuse_a_forked_process(monkeypatch):
     for act in (env.reset, envs.reset, lambda: envs.step(np.zeros((2, 1), np.float32))):
         with pytest.raises(RuntimeError, match="was forked after JAX had started"):
             act()
+
+
+WRAPPERS = {
+    "NormalizeReward": (), "TransformReward": (lambda reward: 2 * reward,), "RescaleAction": (-1, 1), "ClipAction": (),
+    "RecordEpisodeStatistics": (), "DictInfoToList": (), "NormalizeObservation": (), "FlattenObservation": (),
+    "ClipReward": (-1, 1),
+}  # fmt: skip
+FAIL = {
+    ("numpy", "NextStep"): set(),
+    ("numpy", "SameStep"): {"NormalizeObservation", "FlattenObservation"},
+    ("jax", "NextStep"): {"FlattenObservation", "ClipReward"},
+    ("jax", "SameStep"): {
+        "NormalizeObservation", "FlattenObservation", "ClipReward", "RecordEpisodeStatistics", "DictInfoToList"
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("arrays", "mode"), FAIL)
+def test_the_pages_table_of_wrappers_is_right(arrays, mode):
+    failed = set()
+    for name, arguments in WRAPPERS.items():
+        envs = gymnasium.make_vec(
+            "jaxenvs/SimpleRocket-v0", num_envs=2, arrays=arrays, autoreset_mode=mode, max_episode_steps=2
+        )
+        try:
+            with jax.numpy_rank_promotion("allow"):
+                envs = getattr(gymnasium.wrappers.vector, name)(envs, *arguments)
+                envs.reset(seed=0)
+                for _ in range(3):
+                    envs.step(np.zeros((2, 1), np.float32))
+        except (TypeError, ValueError, AssertionError):
+            failed.add(name)
+    assert failed == FAIL[arrays, mode]
