@@ -42,7 +42,10 @@ PRESETS = {
         curve_as_trained=True,
         episodes=16384,
     ),
-    ("dqn", "MountainCar-v0"): Preset(total_steps=200_000),
+    ("dqn", "MountainCar-v0"): Preset(
+        total_steps=300_000,
+        config={"hidden": (128, 128), "final_learning_rate": 0.02},
+    ),
     ("pqn", "Acrobot-v1"): Preset(total_steps=3_000_000, config={"hidden": (128, 128), "epochs": 4, **_PQN}),
     ("pqn", "CartPole-v0"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
     ("pqn", "CartPole-v1"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
@@ -53,6 +56,18 @@ PRESETS = {
         training={"expected_penalty": True},
         curve_as_trained=True,
         episodes=16384,
+    ),
+    ("pqn", "MountainCar-v0"): Preset(
+        total_steps=8_000_000,
+        config={
+            "learning_rate": 2e-3,
+            "lambda_": 0.65,
+            "epochs": 1,
+            "minibatches": 16,
+            "final_epsilon": 0.1,
+            "exploration_fraction": 0.5,
+            **_PQN,
+        },
     ),
     ("ppo", "Acrobot-v1"): Preset(
         total_steps=4_000_000,
