@@ -161,10 +161,13 @@ PRESETS = {
     ),
 }
 
-# Of learners from a replay buffer in boxes: 16 environments, and a gradient step for every four of their steps.
-_BOX = {"num_envs": 16, "num_steps": 4, "gradient_steps": 16, "learning_starts": 6400, "capacity": 128_000}
+# Of learners from a replay buffer in boxes: a gradient step for every four steps of 16 environments.
+_BOX = {
+    "num_envs": 16, "num_steps": 4, "gradient_steps": 16, "learning_starts": 6400, "capacity": 128_000, "tau": 0.02,
+    "final_learning_rate": 0.02,
+}  # fmt: skip
 PRESETS |= {
-    # The best ways take two hundred steps, of which none pays: hence the discount, and pushes that last.
+    # The best way takes hundreds of steps, of which none pays: hence the discount, and pushes that last.
     ("td3", "MountainCarContinuous-v0"): Preset(
         total_steps=500_000,
         config={
@@ -174,24 +177,27 @@ PRESETS |= {
             "learning_starts": 16_384,
             "capacity": 262_144,
             "gamma": 0.9999,
-            "n_step": 10,
-            "noise": 0.5,
+            "n_step": 5,
+            "noise": 0.6,
             "final_noise": 0.1,
             "noise_correlation": 0.95,
-            "final_learning_rate": 0.02,
+            "activation": "tanh",
         },
     ),
-    ("td3", "Pendulum-v1"): Preset(total_steps=100_000, config={**_BOX, "gamma": 0.97}),
-    ("sac", "Pendulum-v1"): Preset(total_steps=100_000, config={**_BOX, "gamma": 0.97}),
+    ("td3", "Pendulum-v1"): Preset(total_steps=70_400, config={**_BOX, "gamma": 0.98, "noise": 0.2}, episodes=16384),
+    ("sac", "Pendulum-v1"): Preset(total_steps=70_400, config={**_BOX, "gamma": 0.98}, episodes=16384),
     ("td3", "SimpleRocket-v0"): Preset(
-        total_steps=166_400,
+        total_steps=262_400,
         config={
             **_BOX,
-            "n_step": 5,
-            "noise": 0.2,
-            "final_noise": 0.2,
-            "noise_correlation": 0.5,
-            "final_learning_rate": 0.02,
+            "num_steps": 8,
+            "gradient_steps": 24,
+            "capacity": 256_000,
+            "n_step": 10,
+            "noise": 0.3,
+            "final_noise": 0.3,
+            "noise_correlation": 0.8,
+            "activation": "tanh",
         },
         episodes=4096,
     ),
@@ -222,6 +228,18 @@ REFERENCES = {
 #: with few steps of the environment, at more gradient steps for each.
 VARIANTS = {
     ("dqn", "CartPole-v1", "few-steps"): Preset(total_steps=50_000),
+    ("td3", "Pendulum-v1", "few-steps"): Preset(
+        total_steps=19_200,
+        config={
+            **_BOX,
+            "num_envs": 4,
+            "learning_starts": 1600,
+            "capacity": 20_000,
+            "gamma": 0.98,
+            "noise": 0.2,
+            "final_learning_rate": 0.05,
+        },
+    ),
 }
 
 
