@@ -163,13 +163,13 @@ PRESETS = {
 
 # Of learners from a replay buffer in boxes: a gradient step for every four steps of 16 environments.
 _BOX = {
-    "num_envs": 16, "num_steps": 4, "gradient_steps": 16, "learning_starts": 6400, "capacity": 128_000, "tau": 0.02,
+    "num_envs": 16, "num_steps": 4, "gradient_steps": 16, "learning_starts": 6400, "capacity": 128_000,
     "final_learning_rate": 0.02,
 }  # fmt: skip
 PRESETS |= {
     # The best way takes hundreds of steps, of which none pays: hence the discount, and pushes that last.
     ("td3", "MountainCarContinuous-v0"): Preset(
-        total_steps=500_000,
+        total_steps=528_528,
         config={
             **_BOX,
             "num_steps": 16,
@@ -178,21 +178,21 @@ PRESETS |= {
             "capacity": 262_144,
             "gamma": 0.9999,
             "n_step": 10,
-            "tau": 0.005,
             "noise": 0.5,
             "final_noise": 0.1,
             "noise_correlation": 0.95,
         },
     ),
-    ("td3", "Pendulum-v1"): Preset(total_steps=70_400, config={**_BOX, "gamma": 0.98, "noise": 0.2}, episodes=16384),
+    ("td3", "Pendulum-v1"): Preset(total_steps=102_400, config={**_BOX, "gamma": 0.98, "noise": 0.2}, episodes=16384),
     ("sac", "Pendulum-v1"): Preset(total_steps=70_400, config={**_BOX, "gamma": 0.98}, episodes=16384),
     ("td3", "SimpleRocket-v0"): Preset(
-        total_steps=262_400,
+        total_steps=262_544,
         config={
             **_BOX,
             "num_steps": 8,
             "gradient_steps": 24,
             "capacity": 256_000,
+            "tau": 0.02,
             "n_step": 10,
             "noise": 0.3,
             "final_noise": 0.3,
@@ -235,6 +235,7 @@ VARIANTS = {
             "num_envs": 4,
             "learning_starts": 1600,
             "capacity": 20_000,
+            "tau": 0.02,
             "gamma": 0.98,
             "noise": 0.2,
             "final_learning_rate": 0.05,
