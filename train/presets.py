@@ -69,7 +69,7 @@ PRESETS = {
         episodes=16384,
     ),
     ("pqn", "MountainCar-v0"): Preset(
-        total_steps=8_000_000,
+        total_steps=4_000_000,
         config={
             "learning_rate": 2e-3,
             "lambda_": 0.65,

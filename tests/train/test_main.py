@@ -554,3 +554,17 @@ def test_a_preset_that_there_is_not_is_refused_with_those_that_there_are(env, th
     monkeypatch.setitem(presets.VARIANTS, ("ppo", "CartPole-v1", "few-steps"), presets.Preset())
     assert main(["ppo", "--env", env, "--preset", "best"]) == 1
     assert f"ppo has no preset 'best' for {env}; {there}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "algorithm, flag, meant",
+    [
+        ("dqn", "buffer-size", "capacity"),
+        ("dqn", "exploration-final-eps", "final-epsilon"),
+        ("pqn", "q-lambda", "lambda"),
+    ],
+)
+def test_the_names_of_other_libraries_get_the_flag_that_is_meant(algorithm, flag, meant, capsys):
+    with pytest.raises(SystemExit):
+        _parser().parse_args([algorithm, "--env", "x", f"--{flag}", "1"])
+    assert f"unrecognized arguments: --{flag}; did you mean --{meant}?" in capsys.readouterr().err
