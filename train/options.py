@@ -28,9 +28,9 @@ _KNOWN_AS = {
     "env-id": "env", "environment": "env", "id": "env", "output": "out", "folder": "out", "logdir": "out",
     "layers": "hidden", "net-arch": "hidden", "act": "activation", "target": "until", "random-seed": "seed",
     "n-eval-episodes": "episodes", "eval-episodes": "episodes", "num-episodes": "episodes", "n-episodes": "episodes",
-    "buffer-size": "capacity", "exploration-noise": "noise", "target-policy-noise": "target-noise",
+    "exploration-noise": "noise", "target-policy-noise": "target-noise",
     "policy-noise": "target-noise", "target-noise-clip": "noise-clip", "policy-frequency": "policy-delay",
-    "alpha": "temperature", "policy-lr": "learning-rate", "q-lr": "learning-rate", "train-freq": "num-steps",
+    "alpha": "temperature", "policy-lr": "learning-rate", "q-lr": "learning-rate",
     "constants": "set", "kwargs": "set", "silent": "quiet", "film-steps": "film-episodes", "num-devices": "devices",
 }  # fmt: skip
 
