@@ -16,12 +16,17 @@ def in_32_bits(function):
 
     @functools.wraps(function)
     def called(*args, **options):
-        if not getattr(jax.config, "jax_enable_x64"):  # noqa: B009
-            return function(*args, **options)
-        with _enable_x64(False):
-            return function(*jax.tree.map(_narrow, args), **options)
+        return _call(function, args, options)
 
     return called
+
+
+# Apart from `called`, which cloudpickle takes along with what it names, for a class of somebody's script.
+def _call(function, args, options):
+    if not getattr(jax.config, "jax_enable_x64"):  # noqa: B009
+        return function(*args, **options)
+    with _enable_x64(False):
+        return function(*jax.tree.map(_narrow, args), **options)
 
 
 def _narrow(leaf):
