@@ -84,6 +84,8 @@ def _unknown(cls, name, names):
     if isinstance(value, bool | int | float):
         kind = type(value).__name__
         return f"{owner}: {name} is not a constant, because it has no type: write {name}: {kind} = {value}"
+    if name in cls.not_constants:
+        return f"{owner} has no constant {name!r}: {cls.not_constants[name]}"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     known = f"It has: {', '.join(names) or 'none'}"

@@ -118,7 +118,7 @@ PRESETS = {
         episodes=16384,
     ),
     # A fall asleep pays 100 some two hundred steps later than the landing that leads to it.
-    ("ppo", "jaxenvs.envs.lunar_lander:LunarLander"): Preset(
+    ("ppo", "LunarLander-v3"): Preset(
         total_steps=5_000_000,
         config={
             "gamma": 0.999,
@@ -128,7 +128,7 @@ PRESETS = {
             "minibatches": 16,
         },
     ),
-    ("ppo", "jaxenvs.envs.lunar_lander:LunarLanderContinuous"): Preset(
+    ("ppo", "LunarLanderContinuous-v3"): Preset(
         total_steps=5_000_000,
         config={"gamma": 0.999, "lambda_": 0.98, "log_std": -0.5, "minibatches": 16},
     ),
@@ -212,6 +212,8 @@ REFERENCES = {
     "FiveChoices-v0": {"optimum": 1.0},
     "HeartPole-v0": {"optimum": -123.31},
     "HeartPole-v1": {"best simple policy": 437.2},
+    "LunarLander-v3": {"solved": 200.0},
+    "LunarLanderContinuous-v3": {"solved": 200.0},
     "MountainCar-v0": {"optimum, about": -98.0},
     "MountainCarContinuous-v0": {"goal": 93.0},
     "Pendulum-v1": {"goal": -150.0},
