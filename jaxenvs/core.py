@@ -34,7 +34,8 @@ class Environment:
       `draw` and `draw_start` return standard variates (uniforms, normals) as a pytree whose arrays have `shape` in
       front; the deterministic methods scale them by the constants.
 
-    An environment does not handle episodes, time limits or batches. `state` is a NamedTuple of arrays; `reset` and
+    An environment does not handle episodes, time limits or batches. `while not step.terminated` may never end: nothing
+    terminates HeartPole. `for _ in range(env.max_episode_steps)` does. `state` is a NamedTuple of arrays; `reset` and
     `step` return states of the same shapes and dtypes.
 
     Raises:

@@ -8,8 +8,9 @@ import jax
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
+from jaxenvs.misuse import ABSENT, explained_state, misused, refuse_batched
 from jaxenvs.precision import in_32_bits
-from jaxenvs.random import as_key, with_keys
+from jaxenvs.random import as_key, one_key, with_keys
 from jaxenvs.random.varying import varying_as
 
 _DEFAULTS = "a default is a number or a tuple of numbers"
@@ -27,6 +28,8 @@ def define(cls, base):
     cls.__init__ = _init
     for name in METHODS.keys() & vars(cls).keys():
         setattr(cls, name, METHODS[name](vars(cls)[name]))
+    if inspect.isfunction(vars(cls).get("render")):
+        cls.render = _show(vars(cls)["render"])
     _register_pytree(cls)
 
 
@@ -115,6 +118,11 @@ def init_fields(cls):
     return _layout(tuple(cls.__dataclass_fields__.values()))[0]
 
 
+def _names(cls):
+    """(names of the constants that are leaves, names of those that are static)."""
+    return _layout(tuple(cls.__dataclass_fields__.values()))[1:]
+
+
 # By the fields, not by the class: cloudpickle makes a class first, and gives it its fields afterwards.
 @functools.cache
 def _layout(fields):
@@ -143,17 +151,17 @@ def _init(self, *unnamed, **given):
 
 def _register_pytree(cls):
     def flatten(env):
-        _, leaves, statics = _layout(tuple(cls.__dataclass_fields__.values()))
+        leaves, statics = _names(cls)
         return tuple(getattr(env, name) for name in leaves), tuple(getattr(env, name) for name in statics)
 
     def flatten_with_keys(env):
         children, aux = flatten(env)
-        leaves = _layout(tuple(cls.__dataclass_fields__.values()))[1]
+        leaves, _ = _names(cls)
         return tuple((jax.tree_util.GetAttrKey(name), child) for name, child in zip(leaves, children, strict=True)), aux
 
     def unflatten(aux, children):
         # Without `__init__`: the leaves may be tracers, axes or other values that a transformation puts there.
-        _, leaves, statics = _layout(tuple(cls.__dataclass_fields__.values()))
+        leaves, statics = _names(cls)
         env = object.__new__(cls)
         env.__dict__.update(zip(leaves, children, strict=True))
         env.__dict__.update(zip(statics, aux, strict=True))
@@ -167,15 +175,31 @@ def _jit_reset(method):
     @jax.jit
     @functools.wraps(method)
     def traced(self, key):
-        return varying_as(as_key(key), with_keys(functools.partial(method, self), key))
+        key = one_key(key, f"{type(self).__name__}.reset")
+        refuse_batched(self, _names(type(self))[0])
+        return varying_as(key, with_keys(functools.partial(method, self), key))
 
     @in_32_bits
     @functools.wraps(method)
-    def reset(self, key):
+    def reset(self, key=ABSENT, **others):
+        if key is ABSENT or others:
+            raise misused(self, "reset(key) -> (state, obs)")
         return traced(self, _checked_key(key))
 
     reset.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return reset
+
+
+def _show(method):
+    """`render`, which says what it takes where it is given nothing."""
+
+    @functools.wraps(method)
+    def render(self, state=ABSENT, **others):
+        if state is ABSENT or others:
+            raise misused(self, "render(state) -> picture")
+        return method(self, state)
+
+    return render
 
 
 def _checked_key(key):
@@ -187,12 +211,18 @@ def _jit_step(method):
     @jax.jit
     @functools.wraps(method)
     def traced(self, key, state, action):
-        action = spaces.as_element(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return varying_as(as_key(key), with_keys(functools.partial(method, self), key, state, action))
+        where = f"{type(self).__name__}.step"
+        key = one_key(key, where)
+        refuse_batched(self, _names(type(self))[0])
+        action = spaces.as_element(self.action_space, action, where=f"{where}: action")
+        with explained_state(lambda: self.reset(key)[0], state, where):
+            return varying_as(key, with_keys(functools.partial(method, self), key, state, action))
 
     @in_32_bits
     @functools.wraps(method)
-    def step(self, key, state, action):
+    def step(self, key=ABSENT, state=ABSENT, action=ABSENT, **others):
+        if action is ABSENT or others:
+            raise misused(self, "step(key, state, action) -> (state, Step)")
         if not isinstance(action, jax.Array):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
         return traced(self, _checked_key(key), state, action)
@@ -205,6 +235,7 @@ def _jit_draw(method):
     @functools.partial(jax.jit, static_argnames="shape")
     @functools.wraps(method)
     def traced(self, key, shape=()):
+        key = one_key(key, f"{type(self).__name__}.{method.__name__}")
         return with_keys(functools.partial(method, self), key, shape)
 
     @in_32_bits

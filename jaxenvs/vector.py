@@ -8,13 +8,15 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnasium.spaces import Tuple
 from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxenvs import spaces
 from jaxenvs.core import Environment, has_split
+from jaxenvs.misuse import explained_state, shown
 from jaxenvs.precision import in_32_bits
-from jaxenvs.random import fusable
+from jaxenvs.random import one_key
 from jaxenvs.random.varying import varying_as
 
 
@@ -107,6 +109,7 @@ class VectorEnv:
             TypeError, ValueError: for actions of another shape or kind than the space declares, and, where they are
                 NumPy arrays, for one outside the space. See `Environment.step` for what happens inside `jit`.
         """
+        check_state(state, f"VectorEnv({type(self.env).__name__}).step", "key, state, action")
         action = checked_actions(self, action)
         if any(isinstance(leaf, Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
             return _step(self, key, state, action)
@@ -139,7 +142,7 @@ class VectorEnv:
 
 @jax.jit
 def _reset(envs, key):
-    return _start(envs, fusable(key))
+    return _start(envs, one_key(key, f"VectorEnv({type(envs.env).__name__}).reset"))
 
 
 def _start(envs, key):
@@ -198,8 +201,10 @@ class Advance(NamedTuple):
 @in_32_bits
 def advance(envs, key, state, action):
     """Steps the batch without autoreset, and starts an episode in each environment: `Advance`."""
-    step_key, start_key = jax.random.split(fusable(key))
-    env_state, step = transition_all(envs, step_key, state.env_state, action)
+    where = f"VectorEnv({type(envs.env).__name__}).step"
+    step_key, start_key = jax.random.split(one_key(key, where))
+    with explained_state(lambda: _start(envs, start_key)[0].env_state, state.env_state, where):
+        env_state, step = transition_all(envs, step_key, state.env_state, action)
     moved = VectorState(env_state, state.episode_return + step.reward, state.episode_length + 1)
     truncated = truncated_all(envs, moved.episode_length)
     moved, step, truncated = varying_as(step_key, (moved, step, truncated))
@@ -282,11 +287,17 @@ def constant_axes(env, num_envs):
     return jax.tree.unflatten(structure, axes)
 
 
+def check_state(state, where, order):
+    """Refuses anything but a `VectorState`; `order` is that of the arguments."""
+    if not isinstance(state, VectorState):
+        raise TypeError(f"{where}: state must be a VectorState (order: {order}), got {shown(state)}")
+
+
 def checked_actions(envs, action):
     """The actions; values are checked where they are NumPy arrays or lists, and not in JAX arrays and tracers."""
     if isinstance(action, jax.Array):
         return action
-    if isinstance(action, list):
+    if isinstance(action, list) or (isinstance(action, tuple) and not isinstance(envs.single_action_space, Tuple)):
         action = np.asarray(action)
     spaces.check_host_value(envs.action_space, action, where=f"VectorEnv({type(envs.env).__name__}).step: actions")
     return action
