@@ -57,14 +57,14 @@ INTEROP := wrappers sb3 gymnax rllib
 TORCH ?= torch
 CLIENTS_wrappers := $(TORCH) moviepy array-api-compat
 CLIENTS_sb3 := $(TORCH) stable-baselines3
-CLIENTS_gymnax := gymnax rejax
+CLIENTS_gymnax := gymnax rejax evosax
 CLIENTS_rllib := $(TORCH) 'ray[rllib]'
 
 interop: $(INTEROP:%=interop-%)  ## run the clients that others wrote on our environments
 
 interop-%: venv
 	@test -e .interop/$*/ready || { $(PY) -m venv --clear .interop/$* && \
-		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax flax chex pillow pytest && \
+		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax flax chex pillow pytest pytest-timeout && \
 		touch .interop/$*/ready; }
 	.interop/$*/bin/python -m pytest -W default -p no:cacheprovider tests/interop/test_$*.py
 

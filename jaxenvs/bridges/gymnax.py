@@ -1,6 +1,12 @@
-"""gymnax: our environments for its clients, and its environments for our trainers."""
+"""gymnax: our environments for its clients, and its environments for our trainers.
+
+Importing this module registers the ids with gymnax (1.0 or newer), for `gymnax.make("jaxenvs/CartPole-v1")`, and with
+rejax, for `create(env="jaxenvs/CartPole-v1")`.
+"""
 
 import functools
+import importlib
+import importlib.util
 from typing import Any
 
 import gymnasium
@@ -11,8 +17,11 @@ from flax import struct  # pyright: ignore[reportMissingImports]
 from gymnax.environments import environment, spaces  # pyright: ignore[reportMissingImports]
 
 from jaxenvs.core import Environment, Step
-from jaxenvs.registry import make_vec
+from jaxenvs.registry import make_vec, registry
 from jaxenvs.vector import where_done
+
+#: The number of values that the installed gymnax's own `step` returns.
+VALUES = 6 if hasattr(environment.Environment, "is_truncated") else 5
 
 
 @struct.dataclass
@@ -37,14 +46,15 @@ class GymnaxEnv(environment.Environment):
     Args:
         env_id: a registered id, an `Environment`, or a `VectorEnv` (its size is ignored).
         values: the number of values that `step` returns. 5: obs, state, reward, done, info, as in purejaxrl, rejax,
-            Stoix and gymnax before 1.0. 6: obs, state, reward, terminated, truncated, info, as in gymnax from 1.0.
+            Stoix and gymnax before 1.0. 6: obs, state, reward, terminated, truncated, info, as in gymnax from 1.0. The
+            default is what the installed gymnax has.
         autoreset: whether `step` starts a new episode where one ended.
         constants: as for `jaxenvs.make_vec`, `max_episode_steps` included.
 
     Constants live in the parameters: `params.replace(env=params.env.replace(gravity=3.7))`.
     """
 
-    def __init__(self, env_id, *, values=5, autoreset=True, **constants):
+    def __init__(self, env_id, *, values=VALUES, autoreset=True, **constants):
         if values not in (5, 6):
             raise ValueError(f"values must be 5 or 6, got {values!r}")
         envs = make_vec(env_id, 1, **constants)
@@ -176,3 +186,25 @@ def _default_kind(key):
 def _strong(tree):
     """Arrays whose dtypes do not change in a loop."""
     return jax.tree.map(lambda x: jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree)
+
+
+def create_rejax(env_id, **constants):
+    """What rejax creates for "jaxenvs/ID": (a `GymnaxEnv` of five values, its parameters)."""
+    env = GymnaxEnv(env_id, values=5, **constants)
+    return env, env.default_params
+
+
+def register():
+    """Registers each id as "jaxenvs/ID" with gymnax, and with rejax if it is installed; once is enough."""
+    registration = importlib.import_module("gymnax.registration")
+    add, there = getattr(registration, "register", None), set(registration.registered_envs)
+    for id in registry:
+        name = id if "/" in id else f"jaxenvs/{id}"
+        if add is not None and name not in there:
+            add(name, functools.partial(GymnaxEnv, id))
+    if importlib.util.find_spec("rejax") is not None:
+        creators = getattr(importlib.import_module("rejax.compat"), "_create_fns", {})
+        creators["jaxenvs"] = ("jaxenvs.bridges.gymnax", "create_rejax")
+
+
+register()

@@ -453,3 +453,8 @@ def test_the_pages_table_of_wrappers_is_right(arrays, mode):
         except (TypeError, ValueError, AssertionError):
             failed.add(name)
     assert failed == FAIL[arrays, mode]
+
+
+def test_an_unknown_keyword_has_the_words_by_which_torchrl_leaves_its_own_out():
+    with pytest.raises(TypeError, match=r"no constant 'frameskip'.*unexpected keyword argument 'frameskip'"):
+        gymnasium.make("jaxenvs/CartPole-v1", frameskip=1)
