@@ -11,6 +11,8 @@ import numpy as np
 from jax.core import Tracer
 
 _INT32 = np.iinfo(np.int32)
+# What people call the time limit.
+_LIMITS = {"max_episode_steps", "max_steps", "max_episode_length", "max_steps_in_episode", "time_limit", "horizon"}
 _KIND_WORDS = {bool: "True or False", int: "an integer", float: "a number"}
 
 
@@ -84,6 +86,12 @@ def _unknown(cls, name, names):
     if isinstance(value, bool | int | float):
         kind = type(value).__name__
         return f"{owner}: {name} is not a constant, because it has no type: write {name}: {kind} = {value}"
+    if name in cls.not_constants:
+        return f"{owner} has no constant {name!r}: {cls.not_constants[name]}"
+    if name in _LIMITS:
+        return f"{owner} has no constant {name!r}: the time limit is max_episode_steps, of make_vec and of register"
+    if name == "render_mode":
+        return f'{owner} has no render_mode, but render(state); gymnasium.make("jaxenvs/...") takes one'
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     known = f"It has: {', '.join(names) or 'none'}"
@@ -95,6 +103,8 @@ def _checked_field(owner, field, value):
     where = f"{owner}: {field.name}"
     if not is_static(field):
         return _checked_value(where, field, value)
+    if isinstance(value, Tracer):
+        raise TypeError(f"{where} is static: it cannot be traced, mapped or differentiated, got {value}")
     if not isinstance(field.default, numbers.Real):
         return value
     kind = kind_of(field.default)

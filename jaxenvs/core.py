@@ -34,7 +34,8 @@ class Environment:
       `draw` and `draw_start` return standard variates (uniforms, normals) as a pytree whose arrays have `shape` in
       front; the deterministic methods scale them by the constants.
 
-    An environment does not handle episodes, time limits or batches. `state` is a NamedTuple of arrays; `reset` and
+    An environment does not handle episodes, time limits or batches. `while not step.terminated` may never end: nothing
+    terminates HeartPole. `for _ in range(env.max_episode_steps)` does. `state` is a NamedTuple of arrays; `reset` and
     `step` return states of the same shapes and dtypes.
 
     Raises:
@@ -55,6 +56,8 @@ class Environment:
     render_fps: ClassVar[int] = 30
     #: Keyboard keys to play it: a dict from a string of key names to an action.
     keys_to_action: ClassVar[dict] = {}
+    #: What to use in place of constants that users may expect, {name: "use ..."}; the error for the name says it.
+    not_constants: ClassVar[dict] = {}
     #: The action of a player who presses nothing; None: the nearest to 0 of a Box, or none.
     idle_action: ClassVar[Any] = None
     #: The fields of the state that Gymnasium's `info` shows after each step, such as whether the step was an accident.

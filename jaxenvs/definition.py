@@ -8,7 +8,10 @@ import jax
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
-from jaxenvs.random import as_key, with_keys
+from jaxenvs.misuse import ABSENT, explained_state, misused, refuse_batched
+from jaxenvs.precision import in_32_bits
+from jaxenvs.random import as_key, one_key, with_keys
+from jaxenvs.random.varying import varying_as
 
 _DEFAULTS = "a default is a number or a tuple of numbers"
 
@@ -25,6 +28,8 @@ def define(cls, base):
     cls.__init__ = _init
     for name in METHODS.keys() & vars(cls).keys():
         setattr(cls, name, METHODS[name](vars(cls)[name]))
+    if inspect.isfunction(vars(cls).get("render")):
+        cls.render = _show(vars(cls)["render"])
     _register_pytree(cls)
 
 
@@ -113,6 +118,11 @@ def init_fields(cls):
     return _layout(tuple(cls.__dataclass_fields__.values()))[0]
 
 
+def _names(cls):
+    """(names of the constants that are leaves, names of those that are static)."""
+    return _layout(tuple(cls.__dataclass_fields__.values()))[1:]
+
+
 # By the fields, not by the class: cloudpickle makes a class first, and gives it its fields afterwards.
 @functools.cache
 def _layout(fields):
@@ -141,17 +151,17 @@ def _init(self, *unnamed, **given):
 
 def _register_pytree(cls):
     def flatten(env):
-        _, leaves, statics = _layout(tuple(cls.__dataclass_fields__.values()))
+        leaves, statics = _names(cls)
         return tuple(getattr(env, name) for name in leaves), tuple(getattr(env, name) for name in statics)
 
     def flatten_with_keys(env):
         children, aux = flatten(env)
-        leaves = _layout(tuple(cls.__dataclass_fields__.values()))[1]
+        leaves, _ = _names(cls)
         return tuple((jax.tree_util.GetAttrKey(name), child) for name, child in zip(leaves, children, strict=True)), aux
 
     def unflatten(aux, children):
         # Without `__init__`: the leaves may be tracers, axes or other values that a transformation puts there.
-        _, leaves, statics = _layout(tuple(cls.__dataclass_fields__.values()))
+        leaves, statics = _names(cls)
         env = object.__new__(cls)
         env.__dict__.update(zip(leaves, children, strict=True))
         env.__dict__.update(zip(statics, aux, strict=True))
@@ -165,14 +175,31 @@ def _jit_reset(method):
     @jax.jit
     @functools.wraps(method)
     def traced(self, key):
-        return with_keys(functools.partial(method, self), key)
+        key = one_key(key, f"{type(self).__name__}.reset")
+        refuse_batched(self, _names(type(self))[0])
+        return varying_as(key, with_keys(functools.partial(method, self), key))
 
+    @in_32_bits
     @functools.wraps(method)
-    def reset(self, key):
+    def reset(self, key=ABSENT, **others):
+        if key is ABSENT or others:
+            raise misused(self, "reset(key) -> (state, obs)")
         return traced(self, _checked_key(key))
 
     reset.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return reset
+
+
+def _show(method):
+    """`render`, which says what it takes where it is given nothing."""
+
+    @functools.wraps(method)
+    def render(self, state=ABSENT, **others):
+        if state is ABSENT or others:
+            raise misused(self, "render(state) -> picture")
+        return method(self, state)
+
+    return render
 
 
 def _checked_key(key):
@@ -184,11 +211,18 @@ def _jit_step(method):
     @jax.jit
     @functools.wraps(method)
     def traced(self, key, state, action):
-        action = spaces.as_element(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return with_keys(functools.partial(method, self), key, state, action)
+        where = f"{type(self).__name__}.step"
+        key = one_key(key, where)
+        refuse_batched(self, _names(type(self))[0])
+        action = spaces.as_element(self.action_space, action, where=f"{where}: action")
+        with explained_state(lambda: self.reset(key)[0], state, where):
+            return varying_as(key, with_keys(functools.partial(method, self), key, state, action))
 
+    @in_32_bits
     @functools.wraps(method)
-    def step(self, key, state, action):
+    def step(self, key=ABSENT, state=ABSENT, action=ABSENT, **others):
+        if action is ABSENT or others:
+            raise misused(self, "step(key, state, action) -> (state, Step)")
         if not isinstance(action, jax.Array):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
         return traced(self, _checked_key(key), state, action)
@@ -201,8 +235,10 @@ def _jit_draw(method):
     @functools.partial(jax.jit, static_argnames="shape")
     @functools.wraps(method)
     def traced(self, key, shape=()):
+        key = one_key(key, f"{type(self).__name__}.{method.__name__}")
         return with_keys(functools.partial(method, self), key, shape)
 
+    @in_32_bits
     @functools.wraps(method)
     def draw(self, key, shape=()):
         return traced(self, _checked_key(key), shape)
@@ -211,12 +247,19 @@ def _jit_draw(method):
     return draw
 
 
+def _jit(method):
+    traced = jax.jit(method)
+    called = in_32_bits(functools.wraps(method)(lambda *args: traced(*args)))
+    called.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
+    return called
+
+
 #: The function that jits each method of an environment, by name.
 METHODS = {
     "reset": _jit_reset,
     "step": _jit_step,
     "draw": _jit_draw,
     "draw_start": _jit_draw,
-    "start": jax.jit,
-    "transition": jax.jit,
+    "start": _jit,
+    "transition": _jit,
 }

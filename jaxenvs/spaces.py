@@ -12,13 +12,15 @@ import numpy as np
 from gymnasium import spaces
 from jax.core import Tracer
 
-from jaxenvs.random import fusable
+from jaxenvs.precision import in_32_bits
+from jaxenvs.random import one_key
 
 # Below this many actions, one scaled random word is used instead of `jax.random.randint`, which draws two; each
 # element's probability is then right within a factor of 1 +- 2**-16.
 _FEW = 256
 
 
+@in_32_bits
 def sample(space, key, shape=()):
     """Draws elements of a space, as Gymnasium's `space.sample()` distributes them.
 
@@ -38,7 +40,9 @@ def sample(space, key, shape=()):
     >>> jaxenvs.spaces.sample(gymnasium.spaces.Discrete(4), jax.random.key(0), (3,)).shape
     (3,)
     """
-    key = fusable(key)
+    if not isinstance(shape, tuple) or any(not hasattr(size, "__index__") or size < 0 for size in shape):
+        raise ValueError(f"spaces.sample: shape must be a tuple of integers of at least 0, such as (3,), got {shape!r}")
+    key = one_key(key, "spaces.sample")
     match space:
         case spaces.Discrete():
             return _integers(key, shape, int(space.n)) + jnp.int32(space.start)
@@ -79,10 +83,30 @@ def contains(space, x):
                 return jnp.bool_(False)
             return _all(contains(part, item) for part, item in zip(space.spaces, x, strict=True))
     low, high = bounds(space)
-    x = jnp.asarray(x)
+    if not isinstance(x, jax.Array):
+        return jnp.bool_(_contains_host(space, x))
     if x.shape != space.shape or not _same_kind(space, x.dtype):
         return jnp.bool_(False)
     return jnp.all((x >= low) & (x <= high))
+
+
+def _contains_host(space, x):
+    array = _host_array(x)
+    if array is None or array.shape != space.shape or not _same_kind(space, array.dtype):
+        return False
+    low, high = bounds(space)
+    with np.errstate(over="ignore"):
+        array = array.astype(low.dtype) if low.dtype.kind == "f" else array
+    return bool(np.all((array >= low) & (array <= high)))
+
+
+def _host_array(x):
+    """A Python or NumPy value as an array of numbers; None if it is none."""
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        return None
+    return array if array.dtype.kind in "biuf" else None
 
 
 def bounds(space):
@@ -190,7 +214,9 @@ def least(value):
 
 def _check_host_array(space, x, where):
     low, high = bounds(space)
-    array = np.asarray(x)
+    array = _host_array(x)
+    if array is None:
+        raise TypeError(f"{where} must be in {space}, got {x!r:.60}")
     if array.shape == space.shape and _same_kind(space, array.dtype) and not np.all((array >= low) & (array <= high)):
         raise ValueError(f"{where} must be in {space}, got {x!r}")
 

@@ -8,12 +8,16 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnasium.spaces import Tuple
 from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxenvs import spaces
 from jaxenvs.core import Environment, has_split
-from jaxenvs.random import fusable
+from jaxenvs.misuse import explained_state, shown
+from jaxenvs.precision import in_32_bits
+from jaxenvs.random import one_key
+from jaxenvs.random.varying import varying_as
 
 
 class VectorState(NamedTuple):
@@ -80,6 +84,7 @@ class VectorEnv:
     def action_space(self):
         return gymnasium.vector.utils.batch_space(self.env.action_space, self.num_envs)
 
+    @in_32_bits
     def reset(self, key):
         """Starts `num_envs` episodes.
 
@@ -90,6 +95,7 @@ class VectorEnv:
         """
         return _reset(self, key)
 
+    @in_32_bits
     def step(self, key, state, action):
         """Steps the batch, and starts a new episode where one ended.
 
@@ -103,6 +109,7 @@ class VectorEnv:
             TypeError, ValueError: for actions of another shape or kind than the space declares, and, where they are
                 NumPy arrays, for one outside the space. See `Environment.step` for what happens inside `jit`.
         """
+        check_state(state, f"VectorEnv({type(self.env).__name__}).step", "key, state, action")
         action = checked_actions(self, action)
         if any(isinstance(leaf, Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
             return _step(self, key, state, action)
@@ -135,13 +142,13 @@ class VectorEnv:
 
 @jax.jit
 def _reset(envs, key):
-    return _start(envs, fusable(key))
+    return _start(envs, one_key(key, f"VectorEnv({type(envs.env).__name__}).reset"))
 
 
 def _start(envs, key):
     env_state, obs = start_all(envs, key)
     zeros = jnp.zeros(envs.num_envs, jnp.float32)
-    return VectorState(env_state, zeros, zeros.astype(jnp.int32)), obs
+    return varying_as(key, (VectorState(env_state, zeros, zeros.astype(jnp.int32)), obs))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -151,9 +158,23 @@ def _step_by_parts(structure, leaves, key, state, action):
 
 @jax.jit
 def _step(envs, key, state, action):
+    _refuse_explicit((state, action))
     return same_step(advance(envs, key, state, action))
 
 
+def _refuse_explicit(tree):
+    """Refuses arrays sharded over a mesh with axes of the type Explicit, at trace time."""
+    for leaf in jax.tree.leaves(tree):
+        sharding = getattr(jax.typeof(leaf), "sharding", None)
+        explicit = [axis for axis in getattr(sharding, "spec", ()) if axis is not None]
+        if explicit:
+            raise ValueError(
+                f"the batch is sharded over the axis {explicit[0]!r} of a mesh whose axes are Explicit: shard it by "
+                f"jaxenvs.over_devices, or make the mesh with axis_types=(jax.sharding.AxisType.Auto,)"
+            )
+
+
+@in_32_bits
 def step_shapes(envs, key, state, action):
     """The `VectorStep` of a step, with a `jax.ShapeDtypeStruct` for each array."""
     return _step.eval_shape(envs, key, state, action)[1]
@@ -177,13 +198,18 @@ class Advance(NamedTuple):
         return self.step.terminated | self.truncated
 
 
+@in_32_bits
 def advance(envs, key, state, action):
     """Steps the batch without autoreset, and starts an episode in each environment: `Advance`."""
-    step_key, start_key = jax.random.split(fusable(key))
-    env_state, step = transition_all(envs, step_key, state.env_state, action)
+    where = f"VectorEnv({type(envs.env).__name__}).step"
+    step_key, start_key = jax.random.split(one_key(key, where))
+    with explained_state(lambda: _start(envs, start_key)[0].env_state, state.env_state, where):
+        env_state, step = transition_all(envs, step_key, state.env_state, action)
     moved = VectorState(env_state, state.episode_return + step.reward, state.episode_length + 1)
+    truncated = truncated_all(envs, moved.episode_length)
+    moved, step, truncated = varying_as(step_key, (moved, step, truncated))
     fresh, fresh_obs = _start(envs, start_key)
-    return Advance(moved, step, truncated_all(envs, moved.episode_length), fresh, fresh_obs)
+    return Advance(moved, step, truncated, fresh, fresh_obs)
 
 
 def same_step(advanced):
@@ -233,6 +259,7 @@ def transition_all(envs, key, env_state, action):
     return jax.vmap(type(env).step, (axes, 0, 0, 0))(env, jax.random.split(key, envs.num_envs), env_state, action)
 
 
+@in_32_bits
 def observe_all(envs, env_state):
     """The observations of a batch of environment states, where the environment defines `observe`."""
     axes = constant_axes(envs.env, envs.num_envs)
@@ -260,11 +287,17 @@ def constant_axes(env, num_envs):
     return jax.tree.unflatten(structure, axes)
 
 
+def check_state(state, where, order):
+    """Refuses anything but a `VectorState`; `order` is that of the arguments."""
+    if not isinstance(state, VectorState):
+        raise TypeError(f"{where}: state must be a VectorState (order: {order}), got {shown(state)}")
+
+
 def checked_actions(envs, action):
     """The actions; values are checked where they are NumPy arrays or lists, and not in JAX arrays and tracers."""
     if isinstance(action, jax.Array):
         return action
-    if isinstance(action, list):
+    if isinstance(action, list) or (isinstance(action, tuple) and not isinstance(envs.single_action_space, Tuple)):
         action = np.asarray(action)
     spaces.check_host_value(envs.action_space, action, where=f"VectorEnv({type(envs.env).__name__}).step: actions")
     return action

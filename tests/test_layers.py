@@ -17,6 +17,8 @@ JAXENVS = [
         "jaxenvs.constants",
         "jaxenvs.devices",
         "jaxenvs.ids",
+        "jaxenvs.misuse",
+        "jaxenvs.precision",
         "jaxenvs.random",
         "jaxenvs.render",
         "jaxenvs.settings",

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxenvs import VectorEnv, constant, make_vec, rollout, static
+from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 
 from .floor import gradients, networks
@@ -173,6 +174,7 @@ def shardings(mesh, state):
     return replicated(mesh, state)._replace(**parts)
 
 
+@in_32_bits
 def init(config, envs, key):
     """The initial training state; see `algorithm.Algorithm.init`."""
     check(config)
@@ -197,6 +199,7 @@ def init(config, envs, key):
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
+@in_32_bits
 def update(config, envs, state, mesh=None):
     """Plays num_steps steps in each environment, and learns from them; see `algorithm.Algorithm.update`.
 
@@ -225,6 +228,7 @@ def update(config, envs, state, mesh=None):
     return after, episode_metrics(done, steps.episode_return, steps.episode_length, means)
 
 
+@in_32_bits
 def train(config, env, key, num_updates):
     """An entire run as one pure function; see `algorithm.Algorithm.train`."""
     envs, config = make_vec(env, config.num_envs), scheduled(config, num_updates)
@@ -235,6 +239,7 @@ def policy(config, envs, state, *, greedy=True):
     """The best known actions, or those with the present epsilon; see `algorithm.Algorithm.policy`."""
     envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
 
+    @in_32_bits
     def act(key, obs):
         raw = features(envs.single_observation_space, obs)
         return to_action(envs.single_action_space, _choose(config, envs, state, fusable(key), raw, greedy))

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxenvs import VectorEnv, constant, make_vec, static
+from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 
 from .floor import experience, gradients, networks
@@ -84,6 +85,8 @@ class Config:
     hidden: tuple[int, ...] = static((64, 64))
     #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
     activation: str = static("relu")
+    #: Normalise the outputs of each hidden layer of mlp.
+    layer_norm: bool = static(False)
     #: Standardise observations by running moments.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
@@ -158,6 +161,7 @@ def shardings(mesh, state):
     return replicated(mesh, state)._replace(experience=experience.shardings(mesh, state.experience))
 
 
+@in_32_bits
 def init(config, envs, key):
     """The initial training state; see `algorithm.Algorithm.init`."""
     check(config)
@@ -177,6 +181,7 @@ def init(config, envs, key):
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
+@in_32_bits
 def update(config, envs, state, mesh=None):
     """Plays num_steps steps in each environment, and makes gradient_steps steps; see `algorithm.Algorithm.update`.
 
@@ -200,6 +205,7 @@ def update(config, envs, state, mesh=None):
     return after, experience.metrics_of(steps, means)
 
 
+@in_32_bits
 def train(config, env, key, num_updates):
     """An entire run as one pure function; see `algorithm.Algorithm.train`."""
     envs, config = make_vec(env, config.num_envs), scheduled(config, num_updates)
@@ -213,6 +219,7 @@ def policy(config, envs, state, *, greedy=True):
     """
     envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
 
+    @in_32_bits
     def act(key, obs):
         x = experience.seen_as(config, state.experience, features(envs.single_observation_space, obs))
         pi = distribution(config, envs, state.learner.params.actor, x)
@@ -341,8 +348,9 @@ def _adam():
 
 def _networks(config, envs):
     """(actor, both critics)."""
+    space = envs.single_observation_space
     body = networks.body(
-        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation
+        config.network, space, hidden=config.hidden, activation=config.activation, layer_norm=config.layer_norm
     )
     axes = num_outputs(envs.single_action_space)
     return networks.Network(body, 2 * axes, scale=0.01), networks.ensemble(2, body, 1)

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxenvs import VectorEnv, constant, make_vec, static
+from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 
 from .floor import experience, gradients, networks
@@ -81,6 +82,8 @@ class Config:
     hidden: tuple[int, ...] = static((64, 64))
     #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
     activation: str = static("relu")
+    #: Normalise the outputs of each hidden layer of mlp.
+    layer_norm: bool = static(False)
     #: Standardise observations by running moments.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
@@ -157,6 +160,7 @@ def shardings(mesh, state):
     return replicated(mesh, state)._replace(experience=experience.shardings(mesh, state.experience))
 
 
+@in_32_bits
 def init(config, envs, key):
     """The initial training state; see `algorithm.Algorithm.init`."""
     check(config)
@@ -172,6 +176,7 @@ def init(config, envs, key):
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
+@in_32_bits
 def update(config, envs, state, mesh=None):
     """Plays num_steps steps in each environment, and makes gradient_steps steps; see `algorithm.Algorithm.update`.
 
@@ -192,6 +197,7 @@ def update(config, envs, state, mesh=None):
     return after, experience.metrics_of(steps, means)
 
 
+@in_32_bits
 def train(config, env, key, num_updates):
     """An entire run as one pure function; see `algorithm.Algorithm.train`."""
     envs, config = make_vec(env, config.num_envs), scheduled(config, num_updates)
@@ -205,6 +211,7 @@ def policy(config, envs, state, *, greedy=True):
     """
     envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
 
+    @in_32_bits
     def act(key, obs):
         raw = features(envs.single_observation_space, obs)
         normals = jax.random.normal(fusable(key), (*raw.shape[:-1], num_outputs(envs.single_action_space)))
@@ -347,6 +354,7 @@ def _critic(config, envs):
 
 
 def _body(config, envs):
+    space = envs.single_observation_space
     return networks.body(
-        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation
+        config.network, space, hidden=config.hidden, activation=config.activation, layer_norm=config.layer_norm
     )

@@ -12,7 +12,8 @@ from jaxenvs.constants import constant
 from jaxenvs.core import Environment, Step
 from jaxenvs.physics import contact, legged
 from jaxenvs.physics.legged import DT, HULL_CENTRE, LEG_REST, Hull, Leg
-from jaxenvs.physics.plane import cross, minus, plus, times
+from jaxenvs.physics.loop import looped
+from jaxenvs.physics.plane import cross, dot, minus, plus, times
 from jaxenvs.physics.trig import sin_cos
 
 #: Width and height of the world, and the height that observations count from, m: 600 x 400 pixels of 1/30 m.
@@ -125,6 +126,7 @@ class LunarLander(Environment):
     max_episode_steps = 1000
     render_fps = 50
     keys_to_action = {"w": 2, "a": 1, "d": 3}  # noqa: RUF012
+    not_constants = {"continuous": "use LunarLanderContinuous-v3 for it, LunarLander-v3 without it"}  # noqa: RUF012
     idle_action = 0
 
     #: m/s**2, upwards.
@@ -201,10 +203,11 @@ class LunarLander(Environment):
         calm = ~(state.legs[0].contact | state.legs[1].contact)
         force, torque = wind(self, state.wind_index, state.torque_index, calm)
         moved = (calm & self.enable_wind).astype(jnp.int32)
-        hull = fired(self, state.hull, main, side, dispersions)
+        turns = legged.turns(state.hull, state.legs)
+        hull = fired(self, state.hull, turns[0], main, side, dispersions)
         accelerations = force / self.hull_mass, torque / self.hull_inertia
-        hull, legs, still, settled, separation = legged.step(
-            bodies_of(self), hull, state.legs, all_heights(state.ground), self.gravity, accelerations
+        hull, legs, separation, still, settled = legged.step(
+            bodies_of(self), hull, state.legs, turns, all_heights(state.ground), self.gravity, accelerations
         )
         hull_touches = separation <= contact.SKIN
         quiet_steps = jnp.where(still, jnp.minimum(state.quiet_steps + 1, _SLEEPY), 0)
@@ -313,7 +316,8 @@ def wind(env, wind_index, torque_index, calm):
         fast = sin_cos((0.01 * math.pi) * (index % 200).astype(jnp.float32))[0]
         return jnp.where(blows, jnp.tanh(slow + fast), 0.0)
 
-    return gust(wind_index) * env.wind_power, gust(torque_index) * env.turbulence_power
+    force, torque = looped(gust, (wind_index, torque_index))
+    return force * env.wind_power, torque * env.turbulence_power
 
 
 def pushed_off(env, draws, wind_force, wind_torque):
@@ -349,14 +353,14 @@ def pushed_off(env, draws, wind_force, wind_torque):
     return hull, tuple(legs)
 
 
-def engines(env, hull, side, dispersions):
+def engines(env, turn, side, dispersions):
     """Where the engines are and where they blow, in the directions of the world; picture and physics share it.
 
     Returns:
         ((offset of the main engine from the hull's origin, m; its exhaust, m), the same of the side engine); an impulse
         is the exhaust times the power, and the hull is pushed the other way.
     """
-    sine, cosine = sin_cos(hull.angle)
+    sine, cosine = turn
     up, left = (-sine, cosine), (-cosine, -sine)
     along, across = (env.engine_dispersion * dispersion for dispersion in dispersions)
     main = plus(times(up, -(4 / 30 + 2 * along)), times(left, across))
@@ -366,11 +370,11 @@ def engines(env, hull, side, dispersions):
     return (main, main), (place, aside)
 
 
-def fired(env, hull, main, side, dispersions):
-    """The hull after the impulses of its engines."""
-    sine, cosine = sin_cos(hull.angle)
+def fired(env, hull, turn, main, side, dispersions):
+    """The hull after the impulses of its engines; `turn` is (sine, cosine) of its angle."""
+    sine, cosine = turn
     centre = -HULL_CENTRE * sine, HULL_CENTRE * cosine
-    (main_place, main_exhaust), (side_place, side_exhaust) = engines(env, hull, side, dispersions)
+    (main_place, main_exhaust), (side_place, side_exhaust) = engines(env, turn, side, dispersions)
     first = times(main_exhaust, -env.main_engine_power * main)
     second = times(side_exhaust, -env.side_engine_power * jnp.abs(side))
     turn = cross(minus(main_place, centre), first) + cross(minus(side_place, centre), second)
@@ -396,20 +400,27 @@ def observed(state):
     )
 
 
-def shaping(state):
-    """How good a state is, in points."""
-    x, y, velocity_x, velocity_y, angle, _, right, left = observed(state)
-    distance, speed = jnp.sqrt(x * x + y * y), jnp.sqrt(velocity_x * velocity_x + velocity_y * velocity_y)
-    return -100 * (distance + speed + jnp.abs(angle)) + 10 * (right + left)
-
-
 def judge(env, before, after):
     """(reward, terminated) of a step."""
     fuel = 0.3 * after.main_power + 0.03 * jnp.abs(after.side_power)
-    reward = shaping(after) - shaping(before) - fuel
+    reward = improvement(observed(before), observed(after)) - fuel
     lost = after.crashed | (jnp.abs(observed(after)[0]) >= 1)
     reward = jnp.where(lost, -100.0, reward)
     return jnp.where(after.asleep, 100.0, reward), lost | after.asleep
+
+
+def improvement(before, after):
+    """What a step adds to the shaping, in points, from the observations around it.
+
+    Each part of the shaping is about a hundred times what a step adds: so differences are taken before norms, as
+    |a| - |b| = (a - b) . (a + b) / (|a| + |b|), and rounding does not count a hundredfold.
+    """
+    grown = jnp.abs(after[4]) - jnp.abs(before[4])
+    for place in (0, 2):
+        old, new = before[place : place + 2], after[place : place + 2]
+        lengths = jnp.sqrt(dot(old, old)) + jnp.sqrt(dot(new, new))
+        grown = grown + dot(minus(new, old), plus(new, old)) / jnp.maximum(lengths, 1e-9)
+    return 10 * (after[6] - before[6] + after[7] - before[7]) - 100 * grown
 
 
 def shown(env, state):
@@ -417,12 +428,13 @@ def shown(env, state):
     hull, origin = state.hull, (state.hull.x, state.hull.y)
     legs = []
     for leg, side in zip(state.legs, legged.SIDES, strict=True):
-        _, _, centre = legged.leg_centre(origin, leg, side)
+        centre = plus(origin, legged.leg_arm(sin_cos(leg.angle), side))
         legs.append((float(centre[0]), float(centre[1]), float(leg.angle)))
     dispersions = state.dispersion_along, state.dispersion_across
     plumes = []
     powers = (state.main_power, _MAIN_REACH), (abs(state.side_power), _SIDE_REACH)
-    for (place, exhaust), (power, reach) in zip(engines(env, hull, state.side_power, dispersions), powers, strict=True):
+    blown = engines(env, sin_cos(hull.angle), state.side_power, dispersions)
+    for (place, exhaust), (power, reach) in zip(blown, powers, strict=True):
         start, way = plus(origin, place), times(exhaust, reach)
         plumes.append(tuple(map(float, (*start, *way, power))))
     return {

@@ -107,17 +107,41 @@ def box_contacts(ground, half_width, half_height):
     """
     by_edge, by_side, by_end = box_axes(ground, half_width, half_height)
     by_box = jnp.maximum(by_side, by_end)
-    apart = jnp.maximum(by_edge, by_box) > SKIN
     # The preference for the edge is Box2D's.
     on_box = by_box > 0.98 * by_edge + 0.001
-    on_edge = _face_on_edge(ground, half_width, half_height)
-    on_face = _edge_on_face(ground, half_width, half_height, by_side > by_end)
-    found = [chosen(on_box, face, other) for face, other in zip(on_face, on_edge, strict=True)]
-    return tuple(point._replace(separation=jnp.where(apart, _FAR, point.separation)) for point in found)
+    of_edge = _reference_edge(ground, half_width, half_height)
+    of_box = _reference_face(ground, half_width, half_height, by_side > by_end)
+    reference = chosen(on_box, of_box, of_edge)
+    normal = times(reference.normal, jnp.where(on_box, -1.0, 1.0))
+    first, second = reference.places
+    least, most = jnp.minimum(first, second), jnp.maximum(first, second)
+    apart = (jnp.maximum(by_edge, by_box) > SKIN) | (most < reference.low) | (least > reference.high)
+    found = []
+    for end, place in zip(reference.ends, reference.places, strict=True):
+        share = (place - jnp.clip(place, reference.low, reference.high)) / _away_from_zero(second - first)
+        clipped = minus(end, times(minus(*reference.ends[::-1]), share))
+        separation = dot(reference.normal, clipped) - reference.height
+        middle = minus(clipped, times(reference.normal, 0.5 * separation))
+        found.append(Contact(jnp.where(apart, _FAR, separation), middle, normal))
+    return tuple(found)
 
 
-def _face_on_edge(ground, half_width, half_height):
-    """The face of the box that looks at the edge, clipped to it: two `Contact`s."""
+class _Reference(NamedTuple):
+    """The face that a face of the other shape, the incident one, is clipped to."""
+
+    #: Its normal, and its distance from the frame's origin along that.
+    normal: tuple
+    height: Any
+    #: The ends of the incident face, and their places along this one.
+    ends: tuple
+    places: tuple
+    #: Where this face begins and ends in those places.
+    low: Any
+    high: Any
+
+
+def _reference_edge(ground, half_width, half_height):
+    """The edge, with the face of the box that looks at it."""
     normal = ground.normal
     upright = jnp.abs(normal[1]) >= jnp.abs(normal[0])
     # The face's corners, where the face is an end of the box and where it is a side.
@@ -125,38 +149,19 @@ def _face_on_edge(ground, half_width, half_height):
     first = jnp.where(upright, -half_width, left), jnp.where(upright, low, -half_height)
     second = jnp.where(upright, half_width, left), jnp.where(upright, low, half_height)
     places = tuple(dot(ground.along, minus(corner, ground.start)) for corner in (first, second))
-    span = places[1] - places[0]
-    beside = ((places[0] < 0) & (places[1] < 0)) | ((places[0] > ground.length) & (places[1] > ground.length))
-    contacts = []
-    for corner, place in zip((first, second), places, strict=True):
-        excess = place - jnp.clip(place, 0, ground.length)
-        share = excess / _away_from_zero(span)
-        clipped = tuple(c - share * (b - a) for a, b, c in zip(first, second, corner, strict=True))
-        separation = dot(normal, minus(clipped, ground.start))
-        middle = minus(clipped, times(normal, 0.5 * separation))
-        contacts.append(Contact(jnp.where(beside, _FAR, separation), middle, normal))
-    return contacts
+    zero = jnp.zeros_like(ground.length)
+    return _Reference(normal, dot(normal, ground.start), (first, second), places, zero, ground.length)
 
 
-def _edge_on_face(ground, half_width, half_height, on_side):
-    """The edge, clipped to the face of the box that looks at it: two `Contact`s."""
+def _reference_face(ground, half_width, half_height, on_side):
+    """The face of the box that looks at the edge, with the edge."""
     half = jnp.where(on_side, half_height, half_width)
     depth = jnp.where(on_side, half_width, half_height)
     across = tuple(jnp.where(on_side, point[1], point[0]) for point in (ground.start, ground.end))
     outward = tuple(jnp.where(on_side, point[0], point[1]) for point in (ground.start, ground.end))
     sign = jnp.where(outward[0] + outward[1] > 0, 1.0, -1.0)
-    span, rise = across[1] - across[0], outward[1] - outward[0]
-    beside = ((across[0] < -half) & (across[1] < -half)) | ((across[0] > half) & (across[1] > half))
-    contacts = []
-    for place, out in zip(across, outward, strict=True):
-        clipped = jnp.clip(place, -half, half)
-        level = out + (clipped - place) / _away_from_zero(span) * rise
-        separation = sign * level - depth
-        middle = sign * (depth + 0.5 * separation)
-        point = jnp.where(on_side, middle, clipped), jnp.where(on_side, clipped, middle)
-        normal = jnp.where(on_side, -sign, 0.0), jnp.where(on_side, 0.0, -sign)
-        contacts.append(Contact(jnp.where(beside, _FAR, separation), point, normal))
-    return contacts
+    normal = jnp.where(on_side, sign, 0.0), jnp.where(on_side, 0.0, sign)
+    return _Reference(normal, depth, (ground.start, ground.end), across, -half, half)
 
 
 def _away_from_zero(x):

@@ -13,6 +13,9 @@ independently give the motion after the impulse that joins them: the exact solut
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
+from jaxenvs.physics.loop import picked
 from jaxenvs.physics.plane import cross, dot, minus, plus, spin, times
 
 
@@ -47,6 +50,10 @@ class Motion(NamedTuple):
     velocity: tuple
     #: For each body, rad/s.
     rates: tuple
+
+    def velocity_of(self, arm, rate=None):
+        """Of the end of an arm on a body with this rate, m/s; by default of the first body."""
+        return plus(self.velocity, spin(self.rates[0] if rate is None else rate, arm))
 
 
 class Row(NamedTuple):
@@ -84,6 +91,24 @@ def join(links):
     return hinge, pushed(hinge, still, momentum, moments)
 
 
+def seen_from(hinge, side):
+    """A hinge of three bodies with the last two in the order of `side`: unchanged for 1, swapped for -1."""
+    levers, softness = (_ordered(side, parts) for parts in (hinge.levers, hinge.softness))
+    return Hinge(hinge.inverse, levers, softness)
+
+
+def _ordered(side, parts):
+    hull, one, other = parts
+    index = (side < 0).astype(jnp.int32)
+    return hull, picked(index, (one, other)), picked(index, (other, one))
+
+
+def swapped(motion):
+    """The motion with the last two of three bodies in the other order."""
+    hull, one, other = motion.rates
+    return Motion(motion.velocity, (hull, other, one))
+
+
 def pushed(hinge, motion, momentum, moments):
     """The motion after an impulse.
 
@@ -96,6 +121,20 @@ def pushed(hinge, motion, momentum, moments):
     change = solved(hinge, momentum)
     rates = tuple(
         rate - dot(lever, change) + (0.0 if moment is None else moment * soft)
+        for rate, lever, soft, moment in zip(motion.rates, hinge.levers, hinge.softness, moments, strict=True)
+    )
+    return Motion(plus(motion.velocity, change), rates)
+
+
+def impelled(hinge, motion, rows, values):
+    """The motion after impulses in the directions of rows."""
+    change, moments = (0.0, 0.0), [0.0] * len(motion.rates)
+    for row, value in zip(rows, values, strict=True):
+        change = plus(change, times(row.response, value))
+        for body, moment in enumerate(row.moments):
+            moments[body] = moments[body] if moment is None else moments[body] + moment * value
+    rates = tuple(
+        rate - dot(lever, change) + moment * soft
         for rate, lever, soft, moment in zip(motion.rates, hinge.levers, hinge.softness, moments, strict=True)
     )
     return Motion(plus(motion.velocity, change), rates)

@@ -6,11 +6,12 @@ eliminated (`hinge`), and legs are solved as blocks (`solver`). `docs/lunarlande
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
-from jaxenvs.physics import contact, hinge, position, solver
-from jaxenvs.physics.contact import Contact
-from jaxenvs.physics.plane import dot, minus, plus, spin, times, turned, turned_back
+from jaxenvs.physics import footing, hinge, position, solver
+from jaxenvs.physics.loop import looped, parts, picked
+from jaxenvs.physics.plane import cross, dot, minus, plus, times, turned
 from jaxenvs.physics.trig import sin_cos
 
 #: Length of a step, s.
@@ -103,83 +104,6 @@ class Bodies(NamedTuple):
     friction: Any
 
 
-class Spot(NamedTuple):
-    """The ground near a body."""
-
-    #: i32[], number of the nearest vertex that has an edge on both sides.
-    index: Any
-    #: (f32[], f32[]) each: that vertex and those beside it, from left to right, m.
-    vertices: tuple
-
-
-def spot(ground, x):
-    """The `Spot` of a place.
-
-    Args:
-        ground: eleven f32[], heights at x = 0, 2, ..., 20, m.
-        x: f32[], m.
-    """
-    index = jnp.clip(jnp.round(0.5 * x), 1.0, 9.0)
-    at = [index == place for place in range(1, 10)]
-    heights = []
-    for shift in (-1, 0, 1):
-        height = ground[1 + shift]
-        for place in range(2, 10):
-            height = jnp.where(at[place - 1], ground[place + shift], height)
-        heights.append(height)
-    places = 2 * index - 2, 2 * index, 2 * index + 2
-    return Spot(index.astype(jnp.int32), tuple(zip(places, heights, strict=True)))
-
-
-def edges(near, turn, centre):
-    """The two `Edge`s of a `Spot` in the frame of a body."""
-    left, middle, right = (turned_back(turn, minus(vertex, centre)) for vertex in near.vertices)
-    return contact.edge(left, middle), contact.edge(middle, right)
-
-
-def hull_separation(ground, turn, origin):
-    """Separation of the hull's core and the ground, f32[], m."""
-    left, right = edges(spot(ground, origin[0]), turn, origin)
-    return jnp.minimum(
-        contact.polygon_separation(left, HULL, HULL_FACES), contact.polygon_separation(right, HULL, HULL_FACES)
-    )
-
-
-class Footing(NamedTuple):
-    """A leg's contacts with the ground."""
-
-    #: Two, from left to right; points from the leg's centre of mass, and normals, as in the world.
-    contacts: tuple
-    #: bool[] each: whether it touches the even and the odd edge near it.
-    touches: tuple
-
-
-def footing(ground, turn, centre):
-    near = spot(ground, centre[0])
-    found = [contact.box_contacts(edge, LEG_WIDTH, LEG_HEIGHT) for edge in edges(near, turn, centre)]
-    touching = [first.active | second.active for first, second in found]
-    # On one edge its two contacts; on both the deeper one of each, since they may push in different directions.
-    both = touching[0] & touching[1]
-    deepest = [contact.deeper(*pair) for pair in found]
-    on_one = [contact.chosen(touching[0], *pair) for pair in zip(*found, strict=True)]
-    contacts = [contact.chosen(both, *pair) for pair in zip(deepest, on_one, strict=True)]
-    in_world = [Contact(c.separation, turned(turn, c.point), turned(turn, c.normal)) for c in contacts]
-    return Footing(tuple(in_world), _by_parity(near, touching))
-
-
-def _by_parity(near, sides):
-    """Of the edges left and right of a vertex: (that with an even number, that with an odd one)."""
-    even = near.index % 2 == 0
-    return jnp.where(even, sides[1], sides[0]), jnp.where(even, sides[0], sides[1])
-
-
-def sudden(ground, turn, centre):
-    """bool[] each: whether a leg is so near to the even and to the odd edge that a touch begins within a step."""
-    near = spot(ground, centre[0])
-    sides = [contact.box_separation(edge, LEG_WIDTH, LEG_HEIGHT) < SUDDEN for edge in edges(near, turn, centre)]
-    return _by_parity(near, sides)
-
-
 def touched(leg, touches):
     """The leg with the touches of this moment, and its flag: an end wins over a beginning."""
     even, odd = touches
@@ -189,11 +113,9 @@ def touched(leg, touches):
     return leg._replace(touches_even=even, touches_odd=odd, contact=flag)
 
 
-def leg_centre(origin, leg, side):
-    """((sine, cosine) of a leg's angle, its arm from the hinge, its centre of mass)."""
-    turn = sin_cos(leg.angle)
-    arm = turned(turn, (side * LEG_ARM[0], LEG_ARM[1]))
-    return turn, arm, plus(origin, arm)
+def leg_arm(turn, side):
+    """From the hinge to the centre of mass of a leg whose angle has the (sine, cosine) `turn`, (f32[], f32[]), m."""
+    return turned(turn, (side * LEG_ARM[0], LEG_ARM[1]))
 
 
 def drive(bodies, leg, bend, on_ground):
@@ -217,73 +139,130 @@ def drive(bodies, leg, bend, on_ground):
     ), wound
 
 
-def step(bodies, hull, legs, ground, gravity, accelerations):
+class Stance(NamedTuple):
+    """A leg at the start of a step."""
+
+    #: `Leg`, with the touches of this moment.
+    leg: Any
+    #: (f32[], f32[]) each: from the hinge to its centre of mass, and where that is, m.
+    arm: tuple
+    centre: tuple
+    #: Two `Contact`s, from left to right; points from the leg's centre of mass, and normals, as in the world.
+    contacts: tuple
+    #: f32[], how far its joint is bent outwards, rad.
+    bend: Any
+    #: `Drive`, and the motor's impulse where the joint is at a stop, N m s.
+    drive: Any
+    wound: Any
+
+
+def each_leg(visit, carry, stacked=None):
+    """Visits the left leg, then the right one, in a loop: compiled once, and nothing in it is computed twice.
+
+    XLA computes what several of its kernels need in each of them, unless a loop has computed it before.
+
+    Args:
+        visit: function (carry, side, values) -> (carry, results).
+        carry: what one visit hands to the next.
+        stacked: a pytree with a leading axis of two, the right leg first, whose parts are the values.
+    Returns:
+        (carry, results with such an axis).
+    """
+    visited = lambda carry, taken: visit(carry, *taken)  # noqa: E731
+    return jax.lax.scan(visited, carry, (jnp.array(SIDES), stacked), reverse=True)
+
+
+def of_side(side, right, left):
+    """The pytree `right` for side 1, and `left` for side -1."""
+    return picked((side < 0).astype(jnp.int32), (right, left))
+
+
+def turns(hull, legs):
+    """(sine, cosine) of the angles of the hull and of both legs."""
+    return looped(sin_cos, (hull.angle, legs[0].angle, legs[1].angle))
+
+
+def step(bodies, hull, legs, turned_by, ground, gravity, accelerations):
     """Everything that Box2D's `World.Step` does.
 
     Args:
         bodies: `Bodies`.
         hull, legs: `Hull` and two `Leg`s, their touches already those of this moment.
+        turned_by: their `turns`.
         ground: eleven f32[], heights of the vertices, m.
         gravity: f32[], m/s**2, upwards.
         accelerations: (f32[], f32[]) of the hull by the wind, m/s**2 and rad/s**2.
     Returns:
-        (Hull, legs, bool[]: every body is slow enough to fall asleep, bool[]: the position solver found no large error,
-        f32[]: separation of hull and ground, m).
+        (Hull, legs, f32[]: separation of hull and ground, m, bool[]: every body is slow enough to fall asleep, bool[]:
+        the position solver found no large error).
     """
-    turn = sin_cos(hull.angle)
-    origin = hull.x, hull.y
-    arms = [turned(turn, (0.0, HULL_CENTRE))]
-    places, footings, bends = [], [], []
-    for leg, side in zip(legs, SIDES, strict=True):
-        leg_turn, arm, centre = leg_centre(origin, leg, side)
-        arms.append(arm)
-        places.append((leg_turn, centre))
-        footings.append(footing(ground, leg_turn, centre))
-        bends.append(side * (leg.angle - hull.angle) - LEG_REST)
-    legs = [touched(leg, foot.touches) for leg, foot in zip(legs, footings, strict=True)]
+    hull_arm = turned(turned_by[0], (0.0, HULL_CENTRE))
+
+    def stand(carry, side, _):
+        turn, leg = of_side(side, *turned_by[1:]), of_side(side, *legs)
+        return carry, stance(bodies, hull, leg, turn, side, ground)
+
+    _, stances = each_leg(stand, ())
     wind, torque = accelerations
-    links = [
-        hinge.Link(
-            bodies.hull_mass,
-            bodies.hull_inertia,
-            arms[0],
-            (hull.velocity_x + DT * wind, hull.velocity_y + DT * gravity),
-            hull.rate + DT * torque,
-        )
-    ]
-    for leg, arm in zip(legs, arms[1:], strict=True):
+    velocity = hull.velocity_x + DT * wind, hull.velocity_y + DT * gravity
+    links = [hinge.Link(bodies.hull_mass, bodies.hull_inertia, hull_arm, velocity, hull.rate + DT * torque)]
+    for leg, arm in zip(legs, parts(stances.arm, 2), strict=True):
         velocity = leg.velocity_x, leg.velocity_y + DT * gravity
         links.append(hinge.Link(bodies.leg_mass, bodies.leg_inertia, arm, velocity, leg.rate))
     joined, motion = hinge.join(links)
-    rows, guesses, wounds = [], [], []
-    for index in (0, 1):
-        leg, foot, arm = legs[index], footings[index], arms[1 + index]
-        on_ground = foot.contacts[0].active | foot.contacts[1].active
-        driven, wound = drive(bodies, leg, bends[index], on_ground)
-        wounds.append(wound)
-        rows.append(_rows(joined, driven, index, arm, foot.contacts))
-        guesses.append(_guess(leg, foot.contacts))
-    motion, impulses = solver.solve(joined, motion, rows, guesses, bodies.friction)
-    return _moved(bodies, hull, legs, ground, turn, arms, places, footings, bends, motion, impulses, wounds)
+
+    def prepare(carry, side, stand):
+        return carry, (_rows(hinge.seen_from(joined, side), side, stand), _guess(stand))
+
+    _, (rows, guesses) = each_leg(prepare, (), stances)
+    motion, impulses = solver.solve(motion, rows, guesses, bodies.friction)
+    pose, after, settled, still = _moved(bodies, hull, hull_arm, stances, motion, impulses)
+    return *_arrived(pose, after, motion.velocity_of(hull_arm), motion.rates[0], ground), still, settled
 
 
-def _rows(joined, driven, index, arm, contacts):
-    side = SIDES[index]
-    moments = [-side, None, None]
-    moments[1 + index] = side
-    joint = hinge.row(joined, None, moments)
-    normals, tangents = [], []
-    for point in contacts:
-        lever = plus(arm, point.point)
-        for rows, direction in ((normals, point.normal), (tangents, (point.normal[1], -point.normal[0]))):
-            moments = [None, None, None]
-            moments[1 + index] = lever[0] * direction[1] - lever[1] * direction[0]
-            rows.append(hinge.row(joined, direction, moments))
-    return solver.leg(joined, driven, joint, normals, tangents, [point.active for point in contacts])
+def _arrived(pose, legs, velocity, rate, ground):
+    """(Hull, legs with the touches that begin at once, separation of hull and ground)."""
+    first, second = parts(legs, 2)
+    turn, *leg_turns = looped(sin_cos, (pose.angle, first.angle, second.angle))
+    origin = minus(pose.centre, turned(turn, (0.0, HULL_CENTRE)))
+
+    def begin(carry, side, leg):
+        turn = of_side(side, *leg_turns)
+        centre = plus(origin, leg_arm(turn, side))
+        near = footing.sudden(ground, turn, centre, (LEG_WIDTH, LEG_HEIGHT), SUDDEN)
+        return carry, touched(leg, (leg.touches_even | near[0], leg.touches_odd | near[1]))
+
+    _, legs = each_leg(begin, (), legs)
+    separation = footing.hull_separation(ground, turn, origin, HULL, HULL_FACES)
+    return Hull(origin[0], origin[1], velocity[0], velocity[1], pose.angle, rate), tuple(parts(legs, 2)), separation
 
 
-def _guess(leg, contacts):
-    on = [point.active for point in contacts]
+def stance(bodies, hull, leg, turn, side, ground):
+    """The `Stance` of a leg whose angle has the (sine, cosine) `turn`."""
+    arm = leg_arm(turn, side)
+    centre = plus((hull.x, hull.y), arm)
+    foot = footing.footing(ground, turn, centre, (LEG_WIDTH, LEG_HEIGHT))
+    bend = side * (leg.angle - hull.angle) - LEG_REST
+    on_ground = foot.contacts[0].active | foot.contacts[1].active
+    driven, wound = drive(bodies, leg, bend, on_ground)
+    return Stance(touched(leg, foot.touches), arm, centre, foot.contacts, bend, driven, wound)
+
+
+def _rows(joined, side, stand):
+    """The `solver.Leg` of a leg, with the bodies in the order hull, this leg, the other leg."""
+    joint = hinge.row(joined, None, (-side, side, None))
+
+    def rows(point):
+        lever = plus(stand.arm, point.point)
+        directions = point.normal, (point.normal[1], -point.normal[0])
+        return [hinge.row(joined, way, (None, cross(lever, way), None)) for way in directions]
+
+    normals, tangents = zip(*looped(rows, stand.contacts), strict=True)
+    return solver.leg(joined, stand.drive, joint, normals, tangents, tuple(point.active for point in stand.contacts))
+
+
+def _guess(stand):
+    on, leg = [point.active for point in stand.contacts], stand.leg
     return solver.Impulses(
         leg.torque,
         (jnp.where(on[0], leg.normal_left, 0.0), jnp.where(on[1], leg.normal_right, 0.0)),
@@ -291,42 +270,43 @@ def _guess(leg, contacts):
     )
 
 
-def _moved(bodies, hull, legs, ground, turn, arms, places, footings, bends, motion, impulses, wounds):
-    """(Hull, legs, quiet) after the step's motion and one pass of the position solver."""
-    velocities = [plus(motion.velocity, spin(rate, arm)) for rate, arm in zip(motion.rates, arms, strict=True)]
-    angles = hull.angle, legs[0].angle, legs[1].angle
-    centres = [plus((hull.x, hull.y), arm) for arm in arms]
-    poses = []
-    quiet = jnp.asarray(True)
-    for centre, angle, velocity, rate in zip(centres, angles, velocities, motion.rates, strict=True):
-        poses.append(_carried(centre, angle, velocity, rate))
-        quiet = quiet & (dot(velocity, velocity) <= _QUIET_SPEED) & (rate * rate <= _QUIET_RATE)
-    poses, settled = _corrected(bodies, legs, footings, bends, poses, places, angles)
-    turn = sin_cos(poses[0].angle)
-    origin = minus(poses[0].centre, turned(turn, (0.0, HULL_CENTRE)))
-    (velocity_x, velocity_y), rate = velocities[0], motion.rates[0]
-    hull = Hull(origin[0], origin[1], velocity_x, velocity_y, poses[0].angle, rate)
-    new_legs = []
-    for index in (0, 1):
-        (velocity_x, velocity_y), made = velocities[1 + index], impulses[index]
-        at_stop = (bends[index] <= STOP) | (bends[index] >= FAR_STOP)
-        leg = legs[index]._replace(
-            angle=poses[1 + index].angle,
-            velocity_x=velocity_x,
-            velocity_y=velocity_y,
-            rate=motion.rates[1 + index],
-            motor=jnp.where(at_stop, wounds[index], made.joint),
+def _moved(bodies, hull, hull_arm, stances, motion, impulses):
+    """(Pose of the hull, legs, settled, still) after the step's motion and one pass of the position solver."""
+    velocity, rate = motion.velocity_of(hull_arm), motion.rates[0]
+    pose = _carried(plus((hull.x, hull.y), hull_arm), hull.angle, velocity, rate)
+    hull_body = position.Body(1 / bodies.hull_mass, 1 / bodies.hull_inertia)
+    leg_body = position.Body(1 / bodies.leg_mass, 1 / bodies.leg_inertia)
+
+    def move(carry, side, taken):
+        hull_pose, settled, still = carry
+        stand, made = taken
+        leg, rate = stand.leg, of_side(side, *motion.rates[1:])
+        velocity = motion.velocity_of(stand.arm, rate)
+        pose = _carried(stand.centre, leg.angle, velocity, rate)
+        pose, fits = _lifted(pose, leg_body, stand)
+        hull_pose, pose = _rejoined(hull_pose, pose, side, stand.bend, (hull_body, leg_body))
+        at_stop = (stand.bend <= STOP) | (stand.bend >= FAR_STOP)
+        leg = leg._replace(
+            angle=pose.angle,
+            velocity_x=velocity[0],
+            velocity_y=velocity[1],
+            rate=rate,
+            motor=jnp.where(at_stop, stand.wound, made.joint),
             torque=made.joint,
             normal_left=made.normals[0],
             normal_right=made.normals[1],
             tangent_left=made.tangents[0],
             tangent_right=made.tangents[1],
         )
-        leg_turn, _, centre = leg_centre(origin, leg, SIDES[index])
-        near = sudden(ground, leg_turn, centre)
-        begun = touched(leg, (leg.touches_even | near[0], leg.touches_odd | near[1]))
-        new_legs.append(begun)
-    return hull, tuple(new_legs), quiet, settled, hull_separation(ground, turn, origin)
+        return (hull_pose, settled & fits, still & _still(velocity, rate)), leg
+
+    start = pose, jnp.asarray(True), _still(velocity, rate)
+    (pose, settled, still), legs = each_leg(move, start, (stances, impulses))
+    return pose, legs, settled, still
+
+
+def _still(velocity, rate):
+    return (dot(velocity, velocity) <= _QUIET_SPEED) & (rate * rate <= _QUIET_RATE)
 
 
 def _carried(centre, angle, velocity, rate):
@@ -337,32 +317,26 @@ def _carried(centre, angle, velocity, rate):
     return position.Pose(plus(centre, times(velocity, DT * slower)), angle + turn)
 
 
-def _corrected(bodies, legs, footings, bends, poses, places, angles):
-    """(poses, bool[]) after one pass: contacts, then joints; and whether the pass found no large error."""
-    hull_body = position.Body(1 / bodies.hull_mass, 1 / bodies.hull_inertia)
-    leg_body = position.Body(1 / bodies.leg_mass, 1 / bodies.leg_inertia)
-    hull_pose, settled = poses[0], jnp.asarray(True)
-    leg_poses = list(poses[1:])
-    for index in (1, 0):
-        before = places[index][1]
-        for point in footings[index].contacts:
-            pose = leg_poses[index]
-            bent = sin_cos(pose.angle - angles[1 + index])
-            lever = turned(bent, point.point)
-            moved = minus(plus(pose.centre, lever), plus(before, point.point))
-            pose, separation = position.pushed_out(
-                pose, leg_body, point.separation, lever, moved, point.normal, point.active
-            )
-            leg_poses[index] = pose
-            settled = settled & (~point.active | (separation >= -3 * position.LINEAR_SLOP))
-    for index in (1, 0):
-        side, pose = SIDES[index], leg_poses[index]
-        bend = side * (pose.angle - hull_pose.angle) - LEG_REST
-        inside = jnp.where(bends[index] <= STOP, jnp.minimum(bend - STOP + position.ANGULAR_SLOP, 0.0), 0.0)
-        outside = jnp.where(bends[index] >= FAR_STOP, jnp.maximum(bend - FAR_STOP - position.ANGULAR_SLOP, 0.0), 0.0)
-        both = hull_body, leg_body
-        hull_pose, pose = position.turned_back(hull_pose, pose, side * (inside + outside), both)
-        hull_arm = turned(sin_cos(hull_pose.angle), (0.0, -HULL_CENTRE))
-        leg_arm = times(turned(sin_cos(pose.angle), (side * LEG_ARM[0], LEG_ARM[1])), -1.0)
-        hull_pose, leg_poses[index] = position.rejoined(hull_pose, pose, (hull_arm, leg_arm), both)
-    return [hull_pose, *leg_poses], settled
+def _lifted(pose, body, stand):
+    """(Pose of a leg, bool[]) after a pass over its contacts, and whether it found no large error."""
+
+    def lift(index, carry):
+        pose, settled = carry
+        point = picked(index, stand.contacts)
+        lever = turned(sin_cos(pose.angle - stand.leg.angle), point.point)
+        moved = minus(plus(pose.centre, lever), plus(stand.centre, point.point))
+        pose, separation = position.pushed_out(pose, body, point.separation, lever, moved, point.normal, point.active)
+        return pose, settled & (~point.active | (separation >= -3 * position.LINEAR_SLOP))
+
+    return jax.lax.fori_loop(0, 2, lift, (pose, jnp.asarray(True)))
+
+
+def _rejoined(hull_pose, pose, side, bend_before, bodies):
+    """Poses of the hull and of a leg after a pass over their joint."""
+    bend = side * (pose.angle - hull_pose.angle) - LEG_REST
+    inside = jnp.where(bend_before <= STOP, jnp.minimum(bend - STOP + position.ANGULAR_SLOP, 0.0), 0.0)
+    outside = jnp.where(bend_before >= FAR_STOP, jnp.maximum(bend - FAR_STOP - position.ANGULAR_SLOP, 0.0), 0.0)
+    hull_pose, pose = position.turned_back(hull_pose, pose, side * (inside + outside), bodies)
+    turn, leg_turn = looped(sin_cos, (hull_pose.angle, pose.angle))
+    arms = turned(turn, (0.0, -HULL_CENTRE)), times(leg_arm(leg_turn, side), -1.0)
+    return position.rejoined(hull_pose, pose, arms, bodies)

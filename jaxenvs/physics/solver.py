@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxenvs.physics.hinge import coupling, pushed, speed
-from jaxenvs.physics.plane import plus, times
+from jaxenvs.physics.hinge import coupling, impelled, speed, swapped
 
 _SWEEPS = 4
 _PASSES = 2
@@ -37,6 +36,8 @@ class Drive(NamedTuple):
 class Leg(NamedTuple):
     """The rows of a leg: `Row`s of its joint, and of the normals and tangents of its two contacts."""
 
+    #: `Hinge` with the bodies in the order hull, this leg, the other leg; so are the moments of the rows.
+    hinge: Any
     drive: Drive
     joint: Any
     normals: tuple
@@ -65,48 +66,47 @@ def leg(hinge, drive, joint, normals, tangents, active):
         for j in range(i + 1):
             matrix[i][j] = matrix[j][i] = coupling(hinge, rows[i], rows[j])
     drag = tuple(coupling(hinge, joint, row) for row in rows)
-    return Leg(drive, joint, normals, tangents, active, coupling(hinge, joint, joint), drag, tuple(map(tuple, matrix)))
+    return Leg(
+        hinge, drive, joint, normals, tangents, active, coupling(hinge, joint, joint), drag, tuple(map(tuple, matrix))
+    )
 
 
-def solve(hinge, motion, legs, guesses, friction):
-    """(Motion, Impulses of each leg) that satisfy motors, stops and contacts.
+def solve(motion, legs, guesses, friction):
+    """(Motion, Impulses of the legs) that satisfy motors, stops and contacts.
 
     Args:
-        hinge, motion: the bodies, and their motion without these impulses.
-        legs: two `Leg`s.
-        guesses: `Impulses` of each leg to start from, such as those of the step before.
+        motion: of hull, right leg and left leg without these impulses.
+        legs: the `Leg`s with a leading axis of two, the right one first.
+        guesses: their `Impulses` to start from, such as those of the step before, with such an axis.
         friction: coefficient of friction between the legs and the ground.
     """
-    found = list(guesses)
-    for one, guess in zip(legs, guesses, strict=True):
-        motion = _applied(hinge, motion, one, guess, None)
+
+    def load(motion, taken):
+        leg, guess = taken
+        return swapped(_applied(motion, leg, guess, None)), None
+
+    def visit(motion, taken):
+        leg, old = taken
+        new = solve_leg(leg, motion, old, friction)
+        return swapped(_applied(motion, leg, new, old)), new
 
     def sweep(_, carry):
         motion, found = carry
-        found = list(found)
-        for index in (1, 0):
-            new = solve_leg(legs[index], motion, found[index], friction)
-            motion = _applied(hinge, motion, legs[index], new, found[index])
-            found[index] = new
-        return motion, tuple(found)
+        return jax.lax.scan(visit, motion, (legs, found), reverse=True)
 
-    return jax.lax.fori_loop(0, _SWEEPS, sweep, (motion, tuple(found)))
+    # The left leg is first, so it comes first in the motion too; after two visits the order is the same again.
+    motion, _ = jax.lax.scan(load, swapped(motion), (legs, guesses), reverse=True)
+    motion, found = jax.lax.fori_loop(0, _SWEEPS, sweep, (motion, guesses))
+    return swapped(motion), found
 
 
-def _applied(hinge, motion, leg, new, old):
+def _applied(motion, leg, new, old):
     """The motion after the impulses of a leg change from `old`, or from none, to `new`."""
     rows = leg.joint, *leg.normals, *leg.tangents
     values = new.joint, *new.normals, *new.tangents
     if old is not None:
         values = tuple(a - b for a, b in zip(values, (old.joint, *old.normals, *old.tangents), strict=True))
-    momentum, moments = (0.0, 0.0), [None] * len(motion.rates)
-    for row, value in zip(rows, values, strict=True):
-        if row.direction is not None:
-            momentum = plus(momentum, times(row.direction, value))
-        for body, moment in enumerate(row.moments):
-            if moment is not None:
-                moments[body] = moment * value if moments[body] is None else moments[body] + moment * value
-    return pushed(hinge, motion, momentum, moments)
+    return impelled(leg.hinge, motion, rows, values)
 
 
 def solve_leg(leg, motion, old, friction):
@@ -123,30 +123,32 @@ def solve_leg(leg, motion, old, friction):
     drive = leg.drive
     give = 1 / (leg.stiffness + drive.compliance)
     alone = (drive.target + drive.compliance * drive.reference - loose) * give
-    # The joint follows its drive: it is eliminated from the contacts' rows.
-    matrix = [
-        [m - a * b * give for m, b in zip(line, leg.drag, strict=True)]
-        for line, a in zip(leg.matrix, leg.drag, strict=True)
-    ]
-    following = _contacts(matrix, _moved(free, leg.drag, alone), contacts, leg.active, friction)
-    wanted = alone - give * sum(drag * c for drag, c in zip(leg.drag, following, strict=True))
-    held = jnp.clip(wanted, drive.low, drive.high)
-    # At a bound it does not follow: its impulse is known.
-    bounded = _contacts(leg.matrix, _moved(free, leg.drag, held), contacts, leg.active, friction)
-    within = held == wanted
-    chosen = [jnp.where(within, a, b) for a, b in zip(following, bounded, strict=True)]
-    return Impulses(held, tuple(chosen[:2]), tuple(chosen[2:]))
 
+    def attempt(carry, follows):
+        # A joint that follows its drive is eliminated from the contacts' rows; one at a bound has a known impulse.
+        joint, within, before = carry
+        part = jnp.where(follows, give, 0.0)
+        matrix = [
+            [m - a * b * part for m, b in zip(line, leg.drag, strict=True)]
+            for line, a in zip(leg.matrix, leg.drag, strict=True)
+        ]
+        moved = [f + drag * joint for f, drag in zip(free, leg.drag, strict=True)]
+        found = _contacts(matrix, moved, contacts, leg.active, friction)
+        found = tuple(jnp.where(within, a, b) for a, b in zip(before, found, strict=True))
+        wanted = alone - give * sum(drag * c for drag, c in zip(leg.drag, found, strict=True))
+        held = jnp.clip(wanted, drive.low, drive.high)
+        return (jnp.where(follows, held, joint), held == wanted, found), None
 
-def _moved(free, drag, joint):
-    return [f + d * joint for f, d in zip(free, drag, strict=True)]
+    start = alone, jnp.zeros_like(alone, bool), contacts
+    (held, _, found), _ = jax.lax.scan(attempt, start, jnp.array([True, False]))
+    return Impulses(held, found[:2], found[2:])
 
 
 def _contacts(matrix, free, start, active, friction):
     """Impulses (n0, n1, t0, t1) of contacts that do not open inwards, with Coulomb's friction."""
-    n = list(start[:2])
-    t = list(start[2:])
-    for _ in range(_PASSES):
+
+    def improve(_, found):
+        n, t = found[:2], list(found[2:])
         for i in (0, 1):
             line = matrix[2 + i]
             now = free[2 + i] + line[0] * n[0] + line[1] * n[1] + line[2] * t[0] + line[3] * t[1]
@@ -154,8 +156,9 @@ def _contacts(matrix, free, start, active, friction):
             t[i] = jnp.clip(t[i] - now / line[2 + i], -limit, limit)
         approach = [free[i] + matrix[i][2] * t[0] + matrix[i][3] * t[1] for i in (0, 1)]
         approach = [jnp.where(on, speed, _OPEN) for on, speed in zip(active, approach, strict=True)]
-        n = list(normals(matrix[0][0], matrix[0][1], matrix[1][1], *approach))
-    return *n, *t
+        return *normals(matrix[0][0], matrix[0][1], matrix[1][1], *approach), *t
+
+    return jax.lax.fori_loop(0, _PASSES, improve, start)
 
 
 def normals(k00, k01, k11, v0, v1):

@@ -69,6 +69,19 @@ def fast(key):
     return jax.random.wrap_key_data(data, impl=fast_threefry())
 
 
+def one_key(key, where):
+    """The fusable form of a single key.
+
+    Raises:
+        TypeError: if `key` is not a JAX key.
+        ValueError: for an array of keys, naming the place.
+    """
+    used = fusable(key)
+    if used.ndim:
+        raise ValueError(f"{where}: key must be one JAX key, got {used.size} keys of the shape {used.shape}")
+    return used
+
+
 def with_keys(function, key, *args):
     """`function(key, *args)` with the fusable form of a key, or with JAX's own where the function needs that.
 

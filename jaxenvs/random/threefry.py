@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend import random as jex_random
 
+from jaxenvs.random.varying import varying_as
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _KEY_PARITY = 0x1BD11BDA
 # In groups of four.
@@ -164,7 +166,9 @@ def _computed_once(key, words):
         # Always true, but no compiler pass can know it.
         always = jnp.minimum(key[0] | jnp.uint32(1), jnp.uint32(1)) == 1
         return jax.lax.cond(
-            always, words, lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(words))
+            always,
+            words,
+            lambda: varying_as(key, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(words))),
         )
 
     # On other platforms a branch waits for the device, and XLA makes one kernel of operations that share a hash.

@@ -1,6 +1,7 @@
 """DQN's targets, losses and replayed transitions against literal numbers."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -71,9 +72,12 @@ def test_the_target_network_follows_softly_or_at_intervals(tau, every, made, exp
 
 def remembered(probe, n):
     """The transitions of a warm-up in a probe: rows of the age at first, the age bootstrapped from, and the rest."""
-    config = dqn.Config(n_step=n, stagger=False, **COUNTS)
-    state = jax.jit(dqn.init)(config, jaxenvs.make_vec(probe, 4), jax.random.key(0))
-    held = jax.tree.map(lambda x: np.asarray(x)[: int(state.replay.size)].reshape(32, -1), state.replay.data)
+    # Episodes of two or four steps end anywhere in the three steps that are added together.
+    counts = {**COUNTS, "num_steps": 3, "capacity": 48, "learning_starts": 36}
+    state = jax.jit(dqn.init)(
+        dqn.Config(n_step=n, stagger=False, **counts), jaxenvs.make_vec(probe, 4), jax.random.key(0)
+    )
+    held = jax.tree.map(lambda x: np.asarray(x)[: int(state.replay.size)].reshape(36, -1), state.replay.data)
     columns = held.features[:, 1], held.next_features[:, 1], held.reward[:, 0], held.terminated[:, 0]
     return {tuple(map(float, row)) for row in zip(*columns, held.discount[:, 0], strict=True)}
 
@@ -128,3 +132,14 @@ def test_devices_that_cannot_share_evenly_are_refused(devices):
 def test_a_box_of_actions_is_refused_with_the_algorithms_that_act_in_it():
     with pytest.raises(TypeError, match=r"dqn acts in Discrete, got Box\(.*\), in which ppo, td3, sac can act"):
         dqn.init(dqn.Config(**COUNTS), jaxenvs.make_vec(Target(), 4), jax.random.key(0))
+
+
+def test_a_loop_of_updates_copies_no_buffer():
+    config = dqn.scheduled(dqn.Config(**{**COUNTS, "capacity": 7 * 16, "learning_starts": 16, "batch_size": 8}), 3)
+    state = jax.eval_shape(dqn.init, config, ENVS, jax.random.key(0))
+    loop = lambda state: jax.lax.fori_loop(0, 3, lambda _, state: dqn.update(config, ENVS, state)[0], state)  # noqa: E731
+    # As users compile it: the suite's quick programs copy more.
+    options = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
+    text = jax.jit(loop, donate_argnums=0).lower(state).compile(options).as_text() or ""
+    buffers = r"(\w+\[28,4\]|f32\[28,4,2\])"
+    assert re.search(rf"{buffers}\S* dynamic-update-slice\(", text) and not re.search(rf"{buffers}\S* copy\(", text)

@@ -4,8 +4,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxenvs import VectorEnv
+
+# The return of an episode that began at a random age: it stays what it is when rewards are added, and is no NaN, at
+# which `jax_debug_nans` would stop.
+_UNKNOWN = float(np.finfo(np.float32).min)
 
 
 class Metrics(NamedTuple):
@@ -28,13 +33,13 @@ def episode_metrics(done, episode_return, episode_length, means):
 
     Args:
         done: bool[...], whether an episode ended with a step.
-        episode_return: f32[...], its return so far; episodes with NaN, which began at a random age, do not count.
+        episode_return: f32[...], its return so far; episodes whose return is unknown do not count.
         episode_length: i32[...], its length so far.
         means: dict of f32[].
     Returns:
         `Metrics`.
     """
-    full = done & ~jnp.isnan(episode_return)
+    full = done & (episode_return > _UNKNOWN / 2)
     return Metrics(
         episodes=full.sum().astype(jnp.float32),
         return_sum=jnp.where(full, episode_return, 0.0).sum(),
@@ -71,13 +76,13 @@ def staggered(envs, state, key):
         state: its `VectorState` after a reset.
         key: a JAX key.
     Returns:
-        `VectorState`: the time limit ends each episode as many steps early as its age; returns are NaN, which keeps
-        these episodes out of the metrics.
+        `VectorState`: the time limit ends each episode as many steps early as its age; returns are marked as unknown,
+        which keeps these episodes out of the metrics.
     """
     if envs.max_episode_steps is None:
         return state
     age = jax.random.randint(key, envs.num_envs, 0, envs.max_episode_steps)
-    returns = jnp.where(age > 0, jnp.nan, state.episode_return)
+    returns = jnp.where(age > 0, _UNKNOWN, state.episode_return)
     return state._replace(episode_length=age, episode_return=returns)
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 from jaxenvs.rollout import rollout
 from jaxenvs.vector import where_done
@@ -31,6 +32,7 @@ class Episodes(NamedTuple):
 _STEPS_A_LOOK = 16
 
 
+@in_32_bits
 def evaluate(envs, act, key, mesh=None):
     """Plays one full episode in each environment of a batch.
 
@@ -81,6 +83,8 @@ def evaluate(envs, act, key, mesh=None):
     return jax.lax.while_loop(running, look, (jnp.int32(0), state, obs, (nothing, over)))[-1][0]
 
 
+# Returns that are not finite give figures that are not, without a warning from NumPy.
+@np.errstate(invalid="ignore", over="ignore")
 def summary(episodes):
     """The figures that a person asks for.
 
