@@ -18,10 +18,15 @@ def in_32_bits(function):
     def called(*args, **options):
         if not getattr(jax.config, "jax_enable_x64"):  # noqa: B009
             return function(*args, **options)
-        with _enable_x64(False):
-            return function(*jax.tree.map(_narrow, args), **options)
+        return _called_in_32_bits(function, *args, **options)
 
     return called
+
+
+# A function of this module: cloudpickle takes `called` apart, and JAX's switch cannot be pickled.
+def _called_in_32_bits(function, *args, **options):
+    with _enable_x64(False):
+        return function(*jax.tree.map(_narrow, args), **options)
 
 
 def _narrow(leaf):
