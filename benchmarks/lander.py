@@ -24,8 +24,7 @@ from train.presets import ALGORITHMS
 from train.runs import run
 
 ROOT = Path(__file__).parent.parent
-PLACE = "jaxenvs.envs.lunar_lander"
-KINDS = {"discrete": f"{PLACE}:LunarLander", "continuous": f"{PLACE}:LunarLanderContinuous"}
+KINDS = {"discrete": "LunarLander-v3", "continuous": "LunarLanderContinuous-v3"}
 
 
 def main():
@@ -45,7 +44,7 @@ def main():
 
 def train(folder, id):
     """Trains by the preset, and returns the run's folder."""
-    target = folder / f"{id.rpartition(':')[2]}-transfer"
+    target = folder / f"{id}-transfer"
     command = ["-m", "train", "ppo", "--env", id, "--seed", "0", "--out", str(target), "--quiet"]
     subprocess.run([str(ROOT / ".venv/bin/python"), *command], check=True, cwd=ROOT)
     return target

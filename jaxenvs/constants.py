@@ -90,6 +90,8 @@ def _unknown(cls, name, names):
         return f"{owner} has no constant {name!r}: the time limit is max_episode_steps, of make_vec and of register"
     if name == "render_mode":
         return f'{owner} has no render_mode, but render(state); gymnasium.make("jaxenvs/...") takes one'
+    if name in cls.not_constants:
+        return f"{owner} has no constant {name!r}: {cls.not_constants[name]}"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     known = f"It has: {', '.join(names) or 'none'}"

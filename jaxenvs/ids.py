@@ -10,6 +10,8 @@ IDS = {
     "FiveChoices-v0": ("jaxenvs.envs.five_choices:FiveChoices", 1, {}),
     "HeartPole-v0": ("jaxenvs.envs.heartpole:HeartPole", 1000, {}),
     "HeartPole-v1": ("jaxenvs.envs.heartpole_v1:HeartPoleV1", 672, {}),
+    "LunarLander-v3": ("jaxenvs.envs.lunar_lander:LunarLander", 1000, {}),
+    "LunarLanderContinuous-v3": ("jaxenvs.envs.lunar_lander:LunarLanderContinuous", 1000, {}),
     "MountainCar-v0": ("jaxenvs.envs.mountain_car:MountainCar", 200, {}),
     "MountainCarContinuous-v0": ("jaxenvs.envs.mountain_car_continuous:MountainCarContinuous", 999, {}),
     "Pendulum-v1": ("jaxenvs.envs.pendulum:Pendulum", 200, {}),

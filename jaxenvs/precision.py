@@ -16,15 +16,15 @@ def in_32_bits(function):
 
     @functools.wraps(function)
     def called(*args, **options):
-        if not getattr(jax.config, "jax_enable_x64"):  # noqa: B009
-            return function(*args, **options)
-        return _called_in_32_bits(function, *args, **options)
+        return _call(function, args, options)
 
     return called
 
 
-# A function of this module: cloudpickle takes `called` apart, and JAX's switch cannot be pickled.
-def _called_in_32_bits(function, *args, **options):
+# Apart from `called`, which cloudpickle takes along with what it names, for a class of somebody's script.
+def _call(function, args, options):
+    if not getattr(jax.config, "jax_enable_x64"):  # noqa: B009
+        return function(*args, **options)
     with _enable_x64(False):
         return function(*jax.tree.map(_narrow, args), **options)
 

@@ -10,6 +10,7 @@ from jaxenvs.envs.cartpole import CartPole
 from jaxenvs.envs.five_choices import FiveChoices
 from jaxenvs.envs.heartpole import HeartPole
 from jaxenvs.envs.heartpole_v1 import HeartPoleV1
+from jaxenvs.envs.lunar_lander import LunarLander, LunarLanderContinuous
 from jaxenvs.envs.mountain_car import MountainCar
 from jaxenvs.envs.mountain_car_continuous import MountainCarContinuous
 from jaxenvs.envs.pendulum import Pendulum
@@ -27,6 +28,8 @@ __all__ = [
     "FiveChoices",
     "HeartPole",
     "HeartPoleV1",
+    "LunarLander",
+    "LunarLanderContinuous",
     "MountainCar",
     "MountainCarContinuous",
     "Pendulum",

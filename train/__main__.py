@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from . import commands
-from .options import Formatter, Parser, Raw, add_hyperparameters, add_set, epilog, finite, integer
+from .options import Formatter, Parser, Raw, add_hyperparameters, add_set, epilog, finite, integer, seconds
 from .presets import ALGORITHMS
 
 # The smallest allowed values of these options.
@@ -12,7 +12,7 @@ _MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1}
 
 
 def main(arguments=None, program="python -m train"):
-    """Runs a command; returns the exit status: 0 done, 1 refused, 130 stopped by Ctrl-C.
+    """Runs a command; returns the exit status: 0 done, 1 refused or failed, 130 stopped by Ctrl-C, 143 by SIGTERM.
 
     Args:
         arguments: those of the process by default.
@@ -34,6 +34,10 @@ def main(arguments=None, program="python -m train"):
         return in_32_bits(options.command)(options)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}; what was saved before is kept", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -158,6 +162,10 @@ def _add_report_options(command):
         type=integer,
         help="how many share the training (default: as many processor cores as are worth it)",
     )
+    command.add_argument(
+        "--save-every", type=seconds, default=30.0, metavar="SECONDS",
+        help="the longest time between two checkpoints, such as 30 or 30s; a run makes at least 40",
+    )  # fmt: skip
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 

@@ -9,6 +9,10 @@ next state. The driver compiles a loop of updates, and between loops it logs met
 the state. So everything that training needs later is in the state: parameters, optimiser, statistics, environments, a
 replay buffer, keys. A run that is resumed from a saved state equals one that was never stopped.
 
+A run ends with an error where an array of the state is not finite any more. The driver looks at all of them but those
+below fields called `env_state`, `obs`, `recent` and `replay`. It names rewards as the cause if `return_moments` or
+`discounted` are among the first, and observations for `obs_moments`.
+
 All functions are pure, and `update` can be differentiated, mapped and compiled as any JAX function. Random numbers of
 update u come from `fold_in(state.key, u)`, so that they depend on nothing but the run's key and the update.
 """

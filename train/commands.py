@@ -1,5 +1,6 @@
 """What the commands of the command line do: train, resume, evaluate."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -14,13 +15,22 @@ def train(options):
     from .runs.plan import free_folder
 
     plan, devices = plan_of(options)
+    episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
+    _user_errors(memory.check_episodes, plan, episodes)
     folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
-    episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
-    _user_errors(memory.check_episodes, plan, episodes)
     _say_what_is_missing(options)
-    ended = _user_errors(run.begin, plan, folder, quiet=options.quiet, devices=devices)
+    try:
+        ended = _user_errors(
+            run.begin, plan, folder, quiet=options.quiet, devices=devices, save_every=options.save_every
+        )
+    finally:
+        if not options.out:
+            # Nothing is left of a run that was refused, as these are removed only if they are empty.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+                folder.parent.rmdir()
     return _finish(options, folder, ended)
 
 
@@ -33,7 +43,10 @@ def resume(options):
         return 0
     _say_what_is_missing(options)
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
-    ended = _user_errors(run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps)
+    ended = _user_errors(
+        run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps,
+        save_every=options.save_every,
+    )  # fmt: skip
     return _finish(options, options.run, ended)
 
 
@@ -107,9 +120,15 @@ def evaluate(options):
 
 
 def _finish(options, folder, ended):
-    """The pictures and the last evaluation of a run that has come to its end or was stopped."""
+    """The pictures and the last evaluation of a run that has come to its end or was stopped; returns the exit status.
+
+    There are none after a SIGTERM or a second Ctrl-C: there, the process must end soon.
+    """
     from .runs import run
 
+    if ended in (run.Ending.TERMINATED, run.Ending.INTERRUPTED):
+        print(f"stopped, and saved; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
+        return 143 if ended is run.Ending.TERMINATED else 130
     plan, state = run.read(folder)
     if int(state.updates) == 0:
         print(f"stopped before the first figures; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)

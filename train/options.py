@@ -20,13 +20,17 @@ _KNOWN_AS = {
     "gae-lambda": "lambda", "lam": "lambda", "discount": "gamma", "clip-range": "clip", "clip-coef": "clip",
     "clip-eps": "clip", "clip-range-vf": "value-clip", "ent-coef": "entropy-bonus", "entropy-coef": "entropy-bonus",
     "entropy-cost": "entropy-bonus", "vf-coef": "value-cost", "value-coef": "value-cost",
-    "max-gradient-norm": "max-grad-norm",
+    "max-gradient-norm": "max-grad-norm", "buffer-size": "capacity", "memory-size": "capacity",
+    "train-freq": "num-steps", "train-frequency": "num-steps", "target-update-interval": "target-every",
+    "target-network-frequency": "target-every", "exploration-initial-eps": "epsilon", "start-e": "epsilon",
+    "exploration-final-eps": "final-epsilon", "end-e": "final-epsilon", "q-lambda": "lambda",
+    "n-quantiles": "quantiles", "polyak": "tau",
     "env-id": "env", "environment": "env", "id": "env", "output": "out", "folder": "out", "logdir": "out",
     "layers": "hidden", "net-arch": "hidden", "act": "activation", "target": "until", "random-seed": "seed",
     "n-eval-episodes": "episodes", "eval-episodes": "episodes", "num-episodes": "episodes", "n-episodes": "episodes",
-    "buffer-size": "capacity", "exploration-noise": "noise", "target-policy-noise": "target-noise",
+    "exploration-noise": "noise", "target-policy-noise": "target-noise",
     "policy-noise": "target-noise", "target-noise-clip": "noise-clip", "policy-frequency": "policy-delay",
-    "alpha": "temperature", "policy-lr": "learning-rate", "q-lr": "learning-rate", "train-freq": "num-steps",
+    "alpha": "temperature", "policy-lr": "learning-rate", "q-lr": "learning-rate",
     "constants": "set", "kwargs": "set", "silent": "quiet", "film-steps": "film-episodes", "num-devices": "devices",
 }  # fmt: skip
 
@@ -112,6 +116,14 @@ def finite(text):
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"must be a finite number, got {text!r}")
+
+
+def seconds(text):
+    """A number of seconds above 0: 30, 0.5 and 30s."""
+    value = finite(text.removesuffix("s"))
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be above 0 seconds, got {text!r}")
+    return value
 
 
 def _truth(text):

@@ -36,13 +36,27 @@ PRESETS = {
     ("dqn", "CartPole-v1"): Preset(total_steps=100_000),
     ("dqn", "FiveChoices-v0"): Preset(total_steps=20_000),
     ("dqn", "HeartPole-v0"): Preset(
-        total_steps=500_000,
-        config={"gamma": 0.98, "batch_size": 256, "capacity": 262_144, "final_learning_rate": 0.0},
+        total_steps=1_000_000,
+        config={
+            "learning_rate": 2e-3,
+            "final_learning_rate": 0.0,
+            "gamma": 0.98,
+            "final_epsilon": 0.1,
+            "exploration_fraction": 0.5,
+            "num_envs": 32,
+            "gradient_steps": 32,
+            "capacity": 262_144,
+            "n_step": 3,
+            "hidden": (32, 32),
+        },
         training={"expected_penalty": True},
         curve_as_trained=True,
         episodes=16384,
     ),
-    ("dqn", "MountainCar-v0"): Preset(total_steps=200_000),
+    ("dqn", "MountainCar-v0"): Preset(
+        total_steps=300_000,
+        config={"hidden": (128, 128), "final_learning_rate": 0.02},
+    ),
     ("pqn", "Acrobot-v1"): Preset(total_steps=3_000_000, config={"hidden": (128, 128), "epochs": 4, **_PQN}),
     ("pqn", "CartPole-v0"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
     ("pqn", "CartPole-v1"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
@@ -53,6 +67,18 @@ PRESETS = {
         training={"expected_penalty": True},
         curve_as_trained=True,
         episodes=16384,
+    ),
+    ("pqn", "MountainCar-v0"): Preset(
+        total_steps=4_000_000,
+        config={
+            "learning_rate": 2e-3,
+            "lambda_": 0.65,
+            "epochs": 1,
+            "minibatches": 16,
+            "final_epsilon": 0.1,
+            "exploration_fraction": 0.5,
+            **_PQN,
+        },
     ),
     ("ppo", "Acrobot-v1"): Preset(
         total_steps=4_000_000,
@@ -92,7 +118,7 @@ PRESETS = {
         episodes=16384,
     ),
     # A fall asleep pays 100 some two hundred steps later than the landing that leads to it.
-    ("ppo", "jaxenvs.envs.lunar_lander:LunarLander"): Preset(
+    ("ppo", "LunarLander-v3"): Preset(
         total_steps=5_000_000,
         config={
             "gamma": 0.999,
@@ -102,7 +128,7 @@ PRESETS = {
             "minibatches": 16,
         },
     ),
-    ("ppo", "jaxenvs.envs.lunar_lander:LunarLanderContinuous"): Preset(
+    ("ppo", "LunarLanderContinuous-v3"): Preset(
         total_steps=5_000_000,
         config={"gamma": 0.999, "lambda_": 0.98, "log_std": -0.5, "minibatches": 16},
     ),
@@ -135,12 +161,15 @@ PRESETS = {
     ),
 }
 
-# Of learners from a replay buffer in boxes: 16 environments, and a gradient step for every four of their steps.
-_BOX = {"num_envs": 16, "num_steps": 4, "gradient_steps": 16, "learning_starts": 6400, "capacity": 128_000}
+# Of learners from a replay buffer in boxes: a gradient step for every four steps of 16 environments.
+_BOX = {
+    "num_envs": 16, "num_steps": 4, "gradient_steps": 16, "learning_starts": 6400, "capacity": 128_000,
+    "final_learning_rate": 0.02,
+}  # fmt: skip
 PRESETS |= {
-    # The best ways take two hundred steps, of which none pays: hence the discount, and pushes that last.
+    # The best way takes hundreds of steps, of which none pays: hence the discount, and pushes that last.
     ("td3", "MountainCarContinuous-v0"): Preset(
-        total_steps=500_000,
+        total_steps=528_528,
         config={
             **_BOX,
             "num_steps": 16,
@@ -152,20 +181,23 @@ PRESETS |= {
             "noise": 0.5,
             "final_noise": 0.1,
             "noise_correlation": 0.95,
-            "final_learning_rate": 0.02,
         },
     ),
-    ("td3", "Pendulum-v1"): Preset(total_steps=100_000, config={**_BOX, "gamma": 0.97}),
-    ("sac", "Pendulum-v1"): Preset(total_steps=100_000, config={**_BOX, "gamma": 0.97}),
+    ("td3", "Pendulum-v1"): Preset(total_steps=102_400, config={**_BOX, "gamma": 0.98, "noise": 0.2}, episodes=16384),
+    ("sac", "Pendulum-v1"): Preset(total_steps=70_400, config={**_BOX, "gamma": 0.98}, episodes=16384),
     ("td3", "SimpleRocket-v0"): Preset(
-        total_steps=166_400,
+        total_steps=262_544,
         config={
             **_BOX,
-            "n_step": 5,
-            "noise": 0.2,
-            "final_noise": 0.2,
-            "noise_correlation": 0.5,
-            "final_learning_rate": 0.02,
+            "num_steps": 8,
+            "gradient_steps": 24,
+            "capacity": 256_000,
+            "tau": 0.02,
+            "n_step": 10,
+            "noise": 0.3,
+            "final_noise": 0.3,
+            "noise_correlation": 0.8,
+            "activation": "tanh",
         },
         episodes=4096,
     ),
@@ -180,6 +212,8 @@ REFERENCES = {
     "FiveChoices-v0": {"optimum": 1.0},
     "HeartPole-v0": {"optimum": -123.31},
     "HeartPole-v1": {"best simple policy": 437.2},
+    "LunarLander-v3": {"solved": 200.0},
+    "LunarLanderContinuous-v3": {"solved": 200.0},
     "MountainCar-v0": {"optimum, about": -98.0},
     "MountainCarContinuous-v0": {"goal": 93.0},
     "Pendulum-v1": {"goal": -150.0},
@@ -196,6 +230,19 @@ REFERENCES = {
 #: with few steps of the environment, at more gradient steps for each.
 VARIANTS = {
     ("dqn", "CartPole-v1", "few-steps"): Preset(total_steps=50_000),
+    ("td3", "Pendulum-v1", "few-steps"): Preset(
+        total_steps=19_200,
+        config={
+            **_BOX,
+            "num_envs": 4,
+            "learning_starts": 1600,
+            "capacity": 20_000,
+            "tau": 0.02,
+            "gamma": 0.98,
+            "noise": 0.2,
+            "final_learning_rate": 0.05,
+        },
+    ),
 }
 
 

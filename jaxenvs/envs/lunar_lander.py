@@ -13,7 +13,7 @@ from jaxenvs.core import Environment, Step
 from jaxenvs.physics import contact, legged
 from jaxenvs.physics.legged import DT, HULL_CENTRE, LEG_REST, Hull, Leg
 from jaxenvs.physics.loop import looped
-from jaxenvs.physics.plane import cross, minus, plus, times
+from jaxenvs.physics.plane import cross, dot, minus, plus, times
 from jaxenvs.physics.trig import sin_cos
 
 #: Width and height of the world, and the height that observations count from, m: 600 x 400 pixels of 1/30 m.
@@ -126,6 +126,7 @@ class LunarLander(Environment):
     max_episode_steps = 1000
     render_fps = 50
     keys_to_action = {"w": 2, "a": 1, "d": 3}  # noqa: RUF012
+    not_constants = {"continuous": "use LunarLanderContinuous-v3 for it, LunarLander-v3 without it"}  # noqa: RUF012
     idle_action = 0
 
     #: m/s**2, upwards.
@@ -399,20 +400,27 @@ def observed(state):
     )
 
 
-def shaping(state):
-    """How good a state is, in points."""
-    x, y, velocity_x, velocity_y, angle, _, right, left = observed(state)
-    distance, speed = jnp.sqrt(x * x + y * y), jnp.sqrt(velocity_x * velocity_x + velocity_y * velocity_y)
-    return -100 * (distance + speed + jnp.abs(angle)) + 10 * (right + left)
-
-
 def judge(env, before, after):
     """(reward, terminated) of a step."""
     fuel = 0.3 * after.main_power + 0.03 * jnp.abs(after.side_power)
-    reward = shaping(after) - shaping(before) - fuel
+    reward = improvement(observed(before), observed(after)) - fuel
     lost = after.crashed | (jnp.abs(observed(after)[0]) >= 1)
     reward = jnp.where(lost, -100.0, reward)
     return jnp.where(after.asleep, 100.0, reward), lost | after.asleep
+
+
+def improvement(before, after):
+    """What a step adds to the shaping, in points, from the observations around it.
+
+    Each part of the shaping is about a hundred times what a step adds: so differences are taken before norms, as
+    |a| - |b| = (a - b) . (a + b) / (|a| + |b|), and rounding does not count a hundredfold.
+    """
+    grown = jnp.abs(after[4]) - jnp.abs(before[4])
+    for place in (0, 2):
+        old, new = before[place : place + 2], after[place : place + 2]
+        lengths = jnp.sqrt(dot(old, old)) + jnp.sqrt(dot(new, new))
+        grown = grown + dot(minus(new, old), plus(new, old)) / jnp.maximum(lengths, 1e-9)
+    return 10 * (after[6] - before[6] + after[7] - before[7]) - 100 * grown
 
 
 def shown(env, state):

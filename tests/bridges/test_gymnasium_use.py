@@ -366,7 +366,10 @@ def test_modes_and_metadata_agree(id):
 @pytest.mark.parametrize("id", ["Pendulum-v1", "PointIntercept-v0", "MountainCar-v0", "CartPole-v1"])
 def test_gymnasiums_play_takes_no_key_one_and_several(monkeypatch, id):
     pygame = pytest.importorskip("pygame")
-    from gymnasium.utils.play import play
+    # Gymnasium's play would load a window system for its plots.
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with warnings.catch_warnings(action="ignore"):
+        from gymnasium.utils.play import play
 
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setattr(pygame.time, "Clock", lambda: clock)
@@ -417,3 +420,36 @@ def test_both_bridges_and_running_episodes_refuse_a_forked_process(monkeypatch):
     for act in (env.reset, envs.reset, lambda: envs.step(np.zeros((2, 1), np.float32))):
         with pytest.raises(RuntimeError, match="was forked after JAX had started"):
             act()
+
+
+WRAPPERS = {
+    "NormalizeReward": (), "TransformReward": (lambda reward: 2 * reward,), "RescaleAction": (-1, 1), "ClipAction": (),
+    "RecordEpisodeStatistics": (), "DictInfoToList": (), "NormalizeObservation": (), "FlattenObservation": (),
+    "ClipReward": (-1, 1),
+}  # fmt: skip
+FAIL = {
+    ("numpy", "NextStep"): set(),
+    ("numpy", "SameStep"): {"NormalizeObservation", "FlattenObservation"},
+    ("jax", "NextStep"): {"FlattenObservation", "ClipReward"},
+    ("jax", "SameStep"): {
+        "NormalizeObservation", "FlattenObservation", "ClipReward", "RecordEpisodeStatistics", "DictInfoToList"
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("arrays", "mode"), FAIL)
+def test_the_pages_table_of_wrappers_is_right(arrays, mode):
+    failed = set()
+    for name, arguments in WRAPPERS.items():
+        envs = gymnasium.make_vec(
+            "jaxenvs/SimpleRocket-v0", num_envs=2, arrays=arrays, autoreset_mode=mode, max_episode_steps=2
+        )
+        try:
+            with jax.numpy_rank_promotion("allow"):
+                envs = getattr(gymnasium.wrappers.vector, name)(envs, *arguments)
+                envs.reset(seed=0)
+                for _ in range(3):
+                    envs.step(np.zeros((2, 1), np.float32))
+        except (TypeError, ValueError, AssertionError):
+            failed.add(name)
+    assert failed == FAIL[arrays, mode]

@@ -433,6 +433,11 @@ def test_gravity_accelerates(gravity):
     np.testing.assert_allclose(state.hull.velocity_y, DT * gravity, atol=2e-3)
 
 
+def test_gymnasiums_argument_for_continuous_actions_gets_the_id_that_has_them():
+    with pytest.raises(TypeError, match="no constant 'continuous': use LunarLanderContinuous-v3"):
+        jaxenvs.make("LunarLander-v3", continuous=True)
+
+
 def test_continuous_engines_have_thresholds():
     env = LunarLanderContinuous()
     cases = {

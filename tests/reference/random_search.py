@@ -69,7 +69,8 @@ def init(config, envs, key):
     check(config)
     check_batch(envs, config.num_envs)
     inputs, outputs = num_features(envs.single_observation_space), num_outputs(envs.single_action_space)
-    return TrainState(jnp.zeros((inputs + 1, outputs)), jnp.float32(-jnp.inf), fusable(key), jnp.int32(0))
+    least = jnp.float32(jnp.finfo(jnp.float32).min)
+    return TrainState(jnp.zeros((inputs + 1, outputs)), least, fusable(key), jnp.int32(0))
 
 
 @functools.partial(jax.jit, static_argnames="mesh")

@@ -12,6 +12,7 @@ import sys
 import time
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from gymnasium import spaces
 
@@ -394,11 +395,18 @@ def test_an_environment_of_ones_own_without_a_picture_is_trained(capsys, tmp_pat
     assert strict(capsys.readouterr().out)["mean_length"] == 5.0
 
 
-def test_a_run_that_diverges_ends_without_a_traceback(capsys, tmp_path):
-    wild = ["--total-steps", "512", "--learning-rate", "1e38", "--out", str(tmp_path / "run")]
-    assert main([*ROCKET, *REPORT, *wild]) == 0
+def test_a_run_that_diverges_ends_with_its_cause_and_keeps_its_last_good_state(capsys, tmp_path):
+    wild = ["--total-steps", "1024", "--learning-rate", "1e38", "--out", str(tmp_path / "run")]
+    assert main([*ROCKET, *REPORT, *wild]) == 1
     shown = capsys.readouterr()
-    assert strict(shown.out)["episodes"] == 3 and "Traceback" not in shown.err
+    assert (
+        "error: the run diverged at " in shown.err
+        and "not finite; train again with a lower --learning-rate" in shown.err
+    )
+    assert "which is 1e+38 here. The state of 0 steps is kept in" in shown.err
+    with np.load(tmp_path / "run" / "state.npz") as arrays:
+        assert all(np.isfinite(arrays[name]).all() for name in arrays.files if "params" in name)
+    assert not (tmp_path / "run" / "evaluation.json").exists()
 
 
 def test_evaluation_is_one_json_object_of_these_figures(capsys, folder):
@@ -546,3 +554,17 @@ def test_a_preset_that_there_is_not_is_refused_with_those_that_there_are(env, th
     monkeypatch.setitem(presets.VARIANTS, ("ppo", "CartPole-v1", "few-steps"), presets.Preset())
     assert main(["ppo", "--env", env, "--preset", "best"]) == 1
     assert f"ppo has no preset 'best' for {env}; {there}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "algorithm, flag, meant",
+    [
+        ("dqn", "buffer-size", "capacity"),
+        ("dqn", "exploration-final-eps", "final-epsilon"),
+        ("pqn", "q-lambda", "lambda"),
+    ],
+)
+def test_the_names_of_other_libraries_get_the_flag_that_is_meant(algorithm, flag, meant, capsys):
+    with pytest.raises(SystemExit):
+        _parser().parse_args([algorithm, "--env", "x", f"--{flag}", "1"])
+    assert f"unrecognized arguments: --{flag}; did you mean --{meant}?" in capsys.readouterr().err

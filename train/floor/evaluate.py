@@ -83,6 +83,8 @@ def evaluate(envs, act, key, mesh=None):
     return jax.lax.while_loop(running, look, (jnp.int32(0), state, obs, (nothing, over)))[-1][0]
 
 
+# Returns that are not finite give figures that are not, without a warning from NumPy.
+@np.errstate(invalid="ignore", over="ignore")
 def summary(episodes):
     """The figures that a person asks for.
 

@@ -1,5 +1,6 @@
 """A pytree of arrays on disk: one `.npz` file, complete or not there, checked when it is read."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -21,17 +22,29 @@ def save(path, tree):
         path: where to, ending in `.npz`.
         tree: a pytree of arrays.
     """
-    path = Path(path)
     arrays = {name: np.asarray(_plain(leaf)) for name, leaf in _named(tree)}
+    with replacing(path) as file:
+        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A binary file to write, which takes the place of `path` once it is complete and on the disk."""
+    path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(unfinished, "wb") as file:
-            np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def unfinished_files(folder):
+    """What saves that were killed have left in a folder: a list of paths."""
+    return [path for path in Path(folder).glob(".*.*") if path.suffix[1:].isdecimal()]
 
 
 def load(path, like):

@@ -2,9 +2,12 @@
 
 import json
 import math
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from .checkpoint import replacing
 
 
 class Log:
@@ -17,8 +20,14 @@ class Log:
 
     def __init__(self, folder, *, upto=None):
         self.path = Path(folder) / "metrics.jsonl"
-        self.rows = [row for row in read_rows(self.path) if upto is None or row["steps"] <= upto]
-        self.path.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
+        found, damaged = _read(self.path)
+        #: Lines that could not be read; the file as it was is then kept as `metrics.jsonl.bak`.
+        self.damaged = damaged
+        if damaged:
+            shutil.copy(self.path, self.path.with_suffix(".jsonl.bak"))
+        self.rows = [row for row in found if upto is None or row["steps"] <= upto]
+        with replacing(self.path) as file:
+            file.write("".join(json.dumps(row) + "\n" for row in self.rows).encode())
         # tensorboardX imports PyTorch where there is one, which takes seconds: a thread of its own does it, and writes.
         self._thread = ThreadPoolExecutor(1)
         self._events = self._thread.submit(_events, folder, None if upto is None else upto + 1)
@@ -63,17 +72,32 @@ def _events(folder, purge_step):
 
 
 def read_rows(path):
-    """The rows of a `metrics.jsonl`; none if it does not exist, and none of a last line that a crash cut short."""
+    """The rows of a `metrics.jsonl`, without the lines that cannot be read; none if it does not exist."""
+    return _read(path)[0]
+
+
+def _read(path):
+    """(rows, numbers of the lines that cannot be read); a last line that a crash cut short is no damage."""
     path = Path(path)
-    if not path.exists():
-        return []
-    rows = []
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+    text = path.read_text(errors="replace") if path.exists() else ""
+    rows, damaged = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        row = _row(line)
+        if row is not None:
+            rows.append(row)
+        elif text.endswith("\n") or number < len(text.splitlines()):
+            damaged.append(number)
+    return rows, damaged
+
+
+def _row(line):
+    """The row of a line; None if it is no object of numbers with `steps` among them."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    sound = isinstance(row, dict) and "steps" in row and all(type(value) in (int, float) for value in row.values())
+    return row if sound else None
 
 
 def shown_figures(row):

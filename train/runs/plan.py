@@ -13,6 +13,7 @@ from jaxenvs.loading import class_name
 from jaxenvs.random import as_key, fast
 
 from ..presets import ALGORITHMS
+from .checkpoint import replacing, unfinished_files
 
 #: What makes a key of each kind.
 KEYS = {"ordinary": as_key, "fast": fast}
@@ -77,7 +78,7 @@ def claim(folder):
     """Makes a new folder; refuses one that holds anything, with a RunError: no run is ever overwritten."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
+        taken = {path for path in folder.iterdir() if path.name != ".lock"} - {*unfinished_files(folder)}
     except OSError as error:
         raise RunError(f"{folder} cannot be made into a run's folder: {error.strerror}") from error
     if taken:
@@ -88,11 +89,17 @@ def claim(folder):
 
 
 def free_folder(plan_name, root="runs"):
-    """The first of `root/name-1`, `root/name-2`, … that does not exist."""
+    """Makes the first of `root/name-1`, `root/name-2`, … that does not exist; no other process gets the same one."""
     number = 1
-    while (Path(root) / f"{plan_name}-{number}").exists():
-        number += 1
-    return Path(root) / f"{plan_name}-{number}"
+    while True:
+        folder = Path(root) / f"{plan_name}-{number}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made into a run's folder: {error.strerror}") from error
 
 
 def write_plan(plan, folder):
@@ -100,7 +107,8 @@ def write_plan(plan, folder):
     text["config"] = dataclasses.asdict(plan.config)
     text["versions"] = {"python": platform.python_version(), "jax": jax.__version__, "jaxenvs": jaxenvs.__version__}
     text["device"] = jax.devices()[0].device_kind
-    (folder / "config.json").write_text(json.dumps(text, indent=2) + "\n")
+    with replacing(folder / "config.json") as file:
+        file.write((json.dumps(text, indent=2) + "\n").encode())
 
 
 def read_plan(folder):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import enum
 import math
 import signal
 import time
@@ -11,21 +12,38 @@ import jax
 
 from jaxenvs.loading import LoadError
 
+from ..floor.episodes import merged
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import mesh_of
 from ..presets import ALGORITHMS
-from . import checkpoint
+from . import checkpoint, sound
+from .lock import locked
 from .log import Log, Progress, read_rows
 from .plan import RunError, claim, read_plan, write_plan
 from .programs import Programs
 
 # Chunks of a run: after each, the bar moves, the state is saved and the policy is evaluated.
 _CHUNKS = 40
+# Seconds between two looks at signals, within a chunk.
+_GLANCE = 2.0
 #: A run's checkpoints: the newest, and that with the best evaluation of the learning curve.
 STATE, BEST = "state.npz", "best.npz"
 
 
-def begin(plan, folder, *, quiet=False, devices=1):
+class Ending(enum.Enum):
+    """How training ended; true if the run came to its end."""
+
+    FINISHED = "finished"
+    #: By Ctrl-C; the run's results so far are wanted.
+    STOPPED = "stopped"
+    #: By a second Ctrl-C, or by a system's SIGTERM, which kills a moment later.
+    INTERRUPTED, TERMINATED = "interrupted", "terminated"
+
+    def __bool__(self):
+        return self is Ending.FINISHED
+
+
+def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0):
     """Starts a run in a new folder, and trains to its end or until Ctrl-C.
 
     Args:
@@ -33,10 +51,11 @@ def begin(plan, folder, *, quiet=False, devices=1):
         folder: a folder that does not exist yet or is empty.
         quiet: show no progress.
         devices: how many share the work; results depend on it only by rounding.
+        save_every: seconds between two checkpoints, at most; there are at least forty in a run.
     Returns:
-        True if the run came to its end, False if it was stopped.
+        `Ending`.
     Raises:
-        RunError: if the folder holds something.
+        RunError: if the folder holds something, or is being trained by another process, or if the run diverges.
         ValueError: for a configuration that cannot be, or devices that cannot share it or are not there.
     """
     folder = Path(folder)
@@ -49,15 +68,32 @@ def begin(plan, folder, *, quiet=False, devices=1):
     began = time.perf_counter()
     with contextlib.closing(Programs(plan, mesh)) as programs:
         state = programs.begin()
+        with _claimed(folder):
+            write_plan(plan, folder)
+            # A run that is killed before its first chunk can then be resumed as well.
+            checkpoint.save(folder / STATE, state)
+            return _run_on(plan, folder, state, Log(folder), quiet, programs, began, save_every)
+
+
+@contextlib.contextmanager
+def _claimed(folder):
+    """A new folder, and its lock; looked at again under the lock, which another process may have had."""
+    claim(folder)
+    with locked(folder):
         claim(folder)
-        write_plan(plan, folder)
-        # A run that is killed before its first chunk can then be resumed as well.
-        checkpoint.save(folder / STATE, state)
-        return _run_on(plan, folder, state, Log(folder), quiet, programs, began)
+        _remove(checkpoint.unfinished_files(folder))
+        yield
 
 
-def resume(folder, *, quiet=False, devices=1, total_steps=None):
+def _remove(paths):
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def resume(folder, *, quiet=False, devices=1, total_steps=None, save_every=30.0):
     """Resumes a run from its last checkpoint, as if it had never been stopped.
+
+    A run that was killed before its first checkpoint starts from its seed.
 
     Args, Returns: as for `begin`.
         total_steps: prolongs the run: its steps, those that it has made included. Schedules whose length is that of the
@@ -65,16 +101,30 @@ def resume(folder, *, quiet=False, devices=1, total_steps=None):
     Raises:
         RunError: if the folder holds no run, or a damaged one, or if it cannot be prolonged to so few steps.
     """
-    plan, state = read(folder)
-    if total_steps is not None:
-        plan = _prolonged(plan, folder, plan.steps_after(state.updates), total_steps)
-    mesh = _mesh(plan, devices)
-    began = time.perf_counter()
-    with contextlib.closing(Programs(plan, mesh)) as programs:
+    read_plan(folder)
+    with locked(folder):
+        _remove(checkpoint.unfinished_files(folder))
+        plan, state = _read_or_begun(Path(folder))
         if total_steps is not None:
-            write_plan(plan, Path(folder))
-        log = Log(folder, upto=plan.steps_after(state.updates))
-        return _run_on(plan, Path(folder), state, log, quiet, programs, began)
+            plan = _prolonged(plan, folder, plan.steps_after(state.updates), total_steps)
+        mesh = _mesh(plan, devices)
+        began = time.perf_counter()
+        with contextlib.closing(Programs(plan, mesh)) as programs:
+            if total_steps is not None:
+                write_plan(plan, Path(folder))
+            log = Log(folder, upto=plan.steps_after(state.updates))
+            return _run_on(plan, Path(folder), state, log, quiet, programs, began, save_every)
+
+
+def _read_or_begun(folder):
+    """(Plan, state) of a run; the initial state if the run was killed before it saved any."""
+    if (folder / STATE).exists() or (folder / "metrics.jsonl").exists():
+        return read(folder)
+    plan = read_plan(folder)
+    algorithm = ALGORITHMS[plan.algorithm]
+    with contextlib.closing(Programs(plan, None)) as programs:
+        algorithm.check(plan.config)
+        return plan, programs.begin()
 
 
 def _prolonged(plan, folder, done, total_steps):
@@ -135,7 +185,7 @@ def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=Non
     return results, summary(results)
 
 
-def _run_on(plan, folder, state, log, quiet, programs, began):
+def _run_on(plan, folder, state, log, quiet, programs, began, save_every):
     chunk = max(1, round(plan.num_updates / _CHUNKS))
     progress = Progress(plan.steps_after(plan.num_updates), done=plan.steps_after(state.updates), quiet=quiet)
     with contextlib.ExitStack() as stack:
@@ -144,25 +194,81 @@ def _run_on(plan, folder, state, log, quiet, programs, began):
         state = programs.placed(state)
         programs.wait()
         progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}")
+        if log.damaged:
+            lines = ", ".join(map(str, log.damaged))
+            progress.say(f"lines of {log.path} that cannot be read: {lines}; the old file is {log.path.name}.bak")
         interrupt = stack.enter_context(_Interrupt())
         if not log.rows and int(state.updates) == 0:
             log.write({"steps": 0} | programs.assess(state))
         _keep_if_best(folder, state, log.rows)
+        clock = _Clock(save_every)
         while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
-            count = min(chunk, plan.num_updates - int(state.updates))
-            began = time.perf_counter()
-            state, metrics = jax.block_until_ready(programs.advance(state, count))
-            seconds = time.perf_counter() - began
+            done = int(state.updates)
+            # After a stop in the middle of a chunk, the next one ends where it would have.
+            end = min(done - done % chunk + chunk, plan.num_updates)
+            state, metrics, seconds = _advanced(plan, folder, state, end, programs, interrupt, clock)
+            count = int(state.updates) - done
             row = _row(plan, state, metrics, count, seconds) | programs.assess(state)
             log.write(row)
-            checkpoint.save(folder / STATE, state)
+            _save(folder, state, clock)
             _keep_if_best(folder, state, log.rows)
             progress.advance(count * plan.steps_per_update, row)
         if reached(plan, log.rows):
             last = log.rows[-1]
             progress.say(f"a return of {plan.until:g} is reached: {last['eval_mean']:.6g} at {last['steps']:,} steps")
-            return True
-    return int(state.updates) >= plan.num_updates
+            return Ending.FINISHED
+    return Ending.FINISHED if int(state.updates) >= plan.num_updates else interrupt.ending
+
+
+class _Clock:
+    """How long updates take, and when the last checkpoint was made."""
+
+    def __init__(self, save_every):
+        self.save_every = save_every
+        self.saved = time.perf_counter()
+        #: Seconds of an update; None before the first.
+        self.update = None
+
+    def updates(self, most):
+        """As many updates as there are between two looks at signals."""
+        return 1 if self.update is None else max(1, min(most, int(_GLANCE / self.update)))
+
+
+def _advanced(plan, folder, state, end, programs, interrupt, clock):
+    """(state, merged metrics, seconds) after updates up to number `end`, or fewer if a signal stops them.
+
+    Raises:
+        Diverged: where the state is not finite any more; the last checkpoint stays.
+    """
+    total, seconds = None, 0.0
+    while int(state.updates) < end and not (total is not None and interrupt.asked):
+        count = clock.updates(end - int(state.updates))
+        began = time.perf_counter()
+        state, metrics = jax.block_until_ready(programs.advance(state, count))
+        took = time.perf_counter() - began
+        clock.update, seconds = took / count, seconds + took
+        total = metrics if total is None else merged(total, metrics)
+        if sound.broken(state):
+            raise _diverged(plan, folder, programs)
+        if time.perf_counter() - clock.saved > clock.save_every:
+            _save(folder, state, clock)
+    return state, total, seconds
+
+
+def _save(folder, state, clock):
+    checkpoint.save(folder / STATE, state)
+    clock.saved = time.perf_counter()
+
+
+def _diverged(plan, folder, programs):
+    """The error of a run that diverges after its last checkpoint: that much is trained again, one update at a time."""
+    _, state = read(folder)
+    kept, state = plan.steps_after(state.updates), programs.placed(state)
+    names = []
+    while not names and int(state.updates) < plan.num_updates:
+        state, _ = programs.advance(state, 1)
+        names = sound.broken(state)
+    return sound.diverged(plan, folder, names, plan.steps_after(state.updates), kept)
 
 
 def _keep_if_best(folder, state, rows):
@@ -192,16 +298,18 @@ def _row(plan, state, metrics, count, seconds):
 
 
 class _Interrupt:
-    """While open, the first Ctrl-C (or SIGTERM) only sets `asked`; the second one stops at once."""
+    """While open, Ctrl-C and SIGTERM only set `asked` and `ending`: training stops soon, and saves."""
 
     def __enter__(self):
-        self.asked = False
+        self.asked, self.ending = False, Ending.STOPPED
         self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def _ask(self, number, frame):
-        if self.asked:
-            raise KeyboardInterrupt
+        if number == signal.SIGTERM:
+            self.ending = Ending.TERMINATED
+        elif self.asked:
+            self.ending = Ending.INTERRUPTED
         self.asked = True
 
     def __exit__(self, *_):

@@ -217,15 +217,19 @@ def test_a_run_that_crashed_before_its_first_save_can_be_resumed(finished, tmp_p
     assert state_of(folder) == state_of(finished)
 
 
-def test_a_termination_signal_stops_as_an_interrupt_does(tmp_path):
-    assert not begun(tmp_path / "run", [signal.SIGTERM], at=1)
-    assert run.read(tmp_path / "run")[1].updates == 1
-
-
-def test_a_second_interrupt_stops_at_once_and_gives_the_signals_back(tmp_path):
+@pytest.mark.parametrize(
+    "signals, ending",
+    [
+        ([signal.SIGINT], run.Ending.STOPPED),
+        ([signal.SIGTERM], run.Ending.TERMINATED),
+        ([signal.SIGINT, signal.SIGINT], run.Ending.INTERRUPTED),
+        ([signal.SIGINT, signal.SIGTERM], run.Ending.TERMINATED),
+    ],
+)
+def test_signals_stop_a_run_which_saves_and_says_how_it_ended(tmp_path, signals, ending):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt):
-        begun(tmp_path / "run", [signal.SIGINT, signal.SIGINT], at=1)
+    assert begun(tmp_path / "run", signals, at=1) is ending
+    assert run.read(tmp_path / "run")[1].updates == 1
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
@@ -304,7 +308,6 @@ def test_a_file_in_the_place_of_the_folder_is_refused_and_left_as_it_was(tmp_pat
 
 def test_free_folders_are_numbered_from_1(tmp_path):
     assert free_folder("a", tmp_path) == tmp_path / "a-1"
-    (tmp_path / "a-1").mkdir()
     (tmp_path / "a-2").mkdir()
     assert free_folder("a", tmp_path) == tmp_path / "a-3"
 

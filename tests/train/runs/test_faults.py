@@ -1,0 +1,222 @@
+"""What happens to a run from outside: other processes, kills in the middle of a save, NaN, slow chunks, full disks."""
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxenvs
+from jaxenvs.registry import registry
+from train import ppo
+from train.runs import checkpoint, run, sound
+from train.runs.lock import LOCK, locked
+from train.runs.log import Log, read_rows
+from train.runs.plan import Plan, RunError, claim, free_folder
+
+CONFIG = ppo.Config(num_envs=4, num_steps=8, segment=4, minibatches=1, epochs=1, hidden=(4,))
+
+
+class Late(jaxenvs.Environment):
+    """Its reward, or its observation, stops being finite in step 20 of an episode."""
+
+    max_episode_steps = 40
+    bad_reward: float = jaxenvs.constant(0.0)
+    bad_obs: float = jaxenvs.constant(0.0)
+
+    @property
+    def observation_space(self):
+        return gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+
+    @property
+    def action_space(self):
+        return gymnasium.spaces.Discrete(2)
+
+    def reset(self, key):
+        return jnp.float32(0.0), jnp.zeros(1)
+
+    def step(self, key, state, action):
+        late = state >= 20
+        obs = jnp.where(late & (self.bad_obs > 0), jnp.nan, state / 40)[None]
+        return state + 1, jaxenvs.Step(obs, jnp.where(late & (self.bad_reward > 0), jnp.inf, 1.0), jnp.bool_(False))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def late():
+    jaxenvs.register("Late-v0", Late)
+    yield
+    del registry["Late-v0"]
+
+
+def plan(**changes):
+    constants = changes.pop("constants", {})
+    return Plan(
+        algorithm="ppo", env="Late-v0", constants=constants, training={}, curve_as_trained=False,
+        config=dataclasses.replace(CONFIG, **changes), total_steps=16 * 32, seed=3,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert run.begin(plan(), folder, quiet=True)
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+def stored(folder):
+    with np.load(folder / "state.npz") as arrays:
+        return {name: arrays[name].tobytes() for name in arrays.files}
+
+
+@pytest.mark.parametrize("constant, named", [("bad_reward", "rewards"), ("bad_obs", "observations")])
+def test_an_environment_that_stops_being_finite_is_named_and_the_last_good_state_is_kept(constant, named, tmp_path):
+    with pytest.raises(sound.Diverged) as caught:
+        run.begin(plan(stagger=False, constants={constant: 1.0}), tmp_path / "run", quiet=True)
+    message = str(caught.value)
+    assert message.startswith(f"the run diverged at 96 steps: {named} of Late-v0 were not finite")
+    assert f"The state of 64 steps is kept in {tmp_path / 'run'}" in message
+    assert run.read(tmp_path / "run")[1].updates == 2 and not sound.broken(run.read(tmp_path / "run")[1])
+
+
+def test_broken_arrays_are_found_but_for_those_of_environments():
+    state = ppo.init(CONFIG, jaxenvs.make_vec("CartPole-v1", 4), jax.random.key(0))
+    assert sound.broken(state) == []
+    assert sound.broken(state._replace(obs=jnp.full((4, 4), jnp.nan))) == []
+    assert sound.broken(state._replace(discounted=jnp.full(4, jnp.inf))) == [".discounted"]
+
+
+def test_a_folder_is_locked_for_others_until_its_process_ends(tmp_path):
+    with locked(tmp_path), pytest.raises(RunError, match=f"is being trained by process {os.getpid()} since"):
+        run_in_child(tmp_path)
+    with locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def run_in_child(folder):
+    """Takes the lock in another process; raises what that raised."""
+    code = f"from train.runs.lock import locked\nwith locked({str(folder)!r}): pass"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if done.returncode:
+        raise RunError(done.stderr.splitlines()[-1])
+
+
+def test_a_lock_does_not_outlive_a_process_that_was_killed(tmp_path):
+    code = (
+        "import os, signal\nfrom train.runs.lock import locked\n"
+        f"with locked({str(tmp_path)!r}): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert (tmp_path / LOCK).exists()
+    with locked(tmp_path):
+        assert (tmp_path / LOCK).read_text().startswith(f"{os.getpid()} since ")
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_a_run_that_is_being_trained_is_neither_resumed_nor_begun_again(copy, tmp_path):
+    (tmp_path / "new").mkdir()
+    with locked(copy), locked(tmp_path / "new"):
+        with pytest.raises(RunError, match="is being trained by process"):
+            run.resume(copy, quiet=True)
+        with pytest.raises(RunError, match="is being trained by process"):
+            run.begin(plan(), tmp_path / "new", quiet=True)
+
+
+def chosen(root):
+    return str(free_folder("run", root))
+
+
+def test_processes_that_start_together_get_folders_of_their_own(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        folders = pool.map(chosen, [tmp_path] * 8)
+    assert sorted(folders) == [str(tmp_path / f"run-{number}") for number in range(1, 9)]
+
+
+def test_a_run_that_was_killed_in_its_first_save_is_resumed_from_its_seed(finished, copy):
+    for path in copy.iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    (copy / ".state.npz.12345").write_bytes(b"half")
+    assert run.resume(copy, quiet=True)
+    assert stored(copy) == stored(finished)
+    assert not (copy / ".state.npz.12345").exists()
+
+
+def test_a_folder_with_nothing_but_remains_of_a_first_save_is_free(tmp_path):
+    (tmp_path / ".config.json.12345").write_text("{")
+    claim(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "bad", ['{"steps": 7', "5", "null", '{"eval_mean": 3}', '{"steps": 8, "eval_mean": "x"}', "\0\0"]
+)
+def test_a_bad_line_in_the_middle_costs_nothing_but_itself_and_is_named(tmp_path, bad):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"steps": 0}\n' + bad + '\n{"steps": 64}\n')
+    assert read_rows(path) == [{"steps": 0}, {"steps": 64}]
+    before = path.read_bytes()
+    log = Log(tmp_path, upto=64)
+    log.close()
+    assert log.damaged == [2] and log.rows == [{"steps": 0}, {"steps": 64}]
+    assert (tmp_path / "metrics.jsonl.bak").read_bytes() == before
+
+
+def test_figures_are_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"steps": 0}\n{"steps": 64}\n')
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        Log(tmp_path, upto=0)
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_chunk_that_takes_long_is_left_for_signals_and_saved_in_the_middle(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_CHUNKS", 2)
+    monkeypatch.setattr(run, "_GLANCE", 0.0)
+    saves, save = [], checkpoint.save
+
+    def stopping(path, tree):
+        save(path, tree)
+        saves.append((path.name, int(tree.updates)))
+        if saves[-1] == (run.STATE, 3):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(checkpoint, "save", stopping)
+    folder = tmp_path / "run"
+    assert run.begin(plan(), folder, quiet=True, save_every=1e-9) is run.Ending.TERMINATED
+    assert [count for name, count in saves if name == run.STATE] == [0, 1, 2, 3, 3]
+    monkeypatch.undo()
+    monkeypatch.setattr(run, "_CHUNKS", 2)
+    assert run.resume(folder, quiet=True)
+    assert stored(folder) == stored(finished)
+    assert [row["steps"] for row in read_rows(folder / "metrics.jsonl")] == [0, 96, 256, 512]
+
+
+def test_a_config_that_cannot_be_written_leaves_the_one_that_was(copy, monkeypatch):
+    before = (copy / "config.json").read_text()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.resume(copy, quiet=True, total_steps=64 * 32)
+    assert (copy / "config.json").read_text() == before and json.loads(before)["total_steps"] == 16 * 32

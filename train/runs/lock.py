@@ -1,0 +1,53 @@
+"""One process trains in a run's folder at a time."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from .plan import RunError
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: there, nothing is locked
+    fcntl = None
+
+#: The file that is locked. It says which process holds the lock, and is gone after it.
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """While open, no other process gets the lock of this folder. The kernel releases it when the process ends.
+
+    Args:
+        folder: an existing folder.
+    Raises:
+        RunError: if another process has it, with the process's number.
+    """
+    path = Path(folder) / LOCK
+    file = None if fcntl is None else _acquired(path)
+    try:
+        yield
+    finally:
+        if file is not None:
+            path.unlink(missing_ok=True)
+            file.close()
+
+
+def _acquired(path):
+    while True:
+        file = open(path, "a+")  # noqa: SIM115 - the lock lasts until it is closed
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # pyright: ignore[reportOptionalMemberAccess]
+        except OSError as error:
+            with file:
+                file.seek(0)
+                raise RunError(f"{path.parent} is being trained by process {file.read() or '?'}") from error
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            file.truncate(0)
+            file.write(f"{os.getpid()} since {time.strftime('%H:%M')}")
+            file.flush()
+            return file
+        # The holder before removed the file between our opening and locking it.
+        file.close()
