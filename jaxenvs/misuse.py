@@ -6,8 +6,12 @@ from typing import Any
 import jax
 import numpy as np
 
-#: Stands for an argument that was not given.
-ABSENT: Any = object()
+
+class Absent:
+    """Stands for an argument that was not given; a class, since the copy of an object would be another one."""
+
+
+ABSENT: Any = Absent
 
 
 def misused(env, signature):
