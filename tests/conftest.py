@@ -28,6 +28,33 @@ AS_FOUND = TESTS / "test_check.py", TESTS / "test_docs.py", TESTS / "interop"
 MIXED_DTYPES = TESTS / "train", TESTS / "bridges", TESTS / "test_accelerators.py"
 
 
+# Tests by file that compile for five seconds and more, and what their names hold: slow ones. Each asserts for one more
+# environment or algorithm what default tests assert for others.
+LONG = {
+    "test_check.py": ["LunarLander"],
+    "test_random.py": ["LunarLander"],
+    "test_fast_draws.py": ["LunarLander"],
+    "test_algorithms.py": [
+        f"{test}[{case}{name}]"
+        for name in ("dqn", "pqn", "td3", "sac")
+        for test, case in (
+            ("test_updates_one_by_one_are_the_run", "fast-"),
+            ("test_a_population_is_trained_as_each_member_alone", "rates-"),
+            ("test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not", ""),
+            ("test_the_command_line_trains_evaluates_films_and_resumes", ""),
+        )
+    ],
+    "test_main.py": ["test_an_interrupted_run_keeps_what_it_has"],
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(part in item.nodeid for part in LONG.get(item.path.name, [])):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def strict_jax(request):
     """Refuses silent promotion of dtypes and of ranks."""
