@@ -18,6 +18,8 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from jaxenvs.registry import registry
+
 TESTS = pathlib.Path(__file__).parent
 if str(TESTS) not in sys.path:
     sys.path.append(str(TESTS))
@@ -62,6 +64,15 @@ def strict_jax(request):
     dtypes, ranks = "standard" if found or mixed else "strict", "allow" if found else "raise"
     with jax.numpy_dtype_promotion(dtypes), jax.numpy_rank_promotion(ranks):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_ids():
+    """Ids that a file registers are gone after it."""
+    before = dict(registry)
+    yield
+    registry.clear()
+    registry.update(before)
 
 
 @pytest.fixture(scope="session")
