@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jax.extend import core
 
 _ARRAYS = jax.Array | jax.ShapeDtypeStruct | np.ndarray | np.generic | bool | int | float | complex
-# Rules of differentiation, which are made anew at each trace; what is traced here has been differentiated already.
+# Rules of differentiation, which are made again at each trace; what is traced here has been differentiated already.
 _RULES = {"jvp_jaxpr_fun", "fwd_jaxpr_thunk", "bwd", "out_trees"}
 
 

@@ -56,7 +56,7 @@ class Environment:
     render_fps: ClassVar[int] = 30
     #: Keyboard keys to play it: a dict from a string of key names to an action.
     keys_to_action: ClassVar[dict] = {}
-    #: What to use in place of constants that users may expect, {name: "use ..."}; the error for the name says it.
+    #: What to use instead of constants that users may expect, {name: "use ..."}; the error for the name says it.
     not_constants: ClassVar[dict] = {}
     #: The action of a player who presses nothing; None: the nearest to 0 of a Box, or none.
     idle_action: ClassVar[Any] = None

@@ -15,7 +15,7 @@ from jaxenvs.random import one_key, with_keys
 from jaxenvs.random.varying import varying_as
 from jaxenvs.vector import VectorStep, advance, check_state, checked_actions, observe_all, same_step, step_shapes
 
-# What XLA may be told for one function. `tune_cpu` has more, which hold for a process.
+# Options of XLA for one function. `tune_cpu` sets more, which hold for a process.
 _OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_enable_concurrency_optimized_scheduler": False}
 
 

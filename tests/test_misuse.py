@@ -118,9 +118,9 @@ MISTAKES = {
 @pytest.mark.parametrize("what", MISTAKES)
 def test_a_mistake_is_explained_in_one_sentence(what):
     make_it, message = MISTAKES[what]
-    with pytest.raises((TypeError, ValueError), match=message) as told:
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
         make_it()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_tuples_of_actions_are_taken_as_lists_are():

@@ -148,6 +148,6 @@ def test_an_author_who_errs_is_told_once():
     def wrong(key):
         raise TypeError("no such thing")
 
-    with pytest.raises(TypeError, match="no such thing") as told:
+    with pytest.raises(TypeError, match="no such thing") as caught:
         environment(wrong, False).reset(jax.random.key(0))
-    assert told.value.__context__ is None
+    assert caught.value.__context__ is None

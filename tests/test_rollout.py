@@ -313,7 +313,7 @@ def kept(obs, action, step):
 
 
 def tilted(weight):
-    """A policy made anew for each weight, with a function of JAX that has its own rule of differentiation."""
+    """A new policy for each weight, with a function of JAX that has its own rule of differentiation."""
     return lambda key, obs: jnp.tanh(jax.nn.relu(obs @ weight) + obs[:, :1])
 
 

@@ -29,7 +29,7 @@ from jaxenvs import VectorEnv, constant, make_vec, rollout, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 
-from .floor import gradients, networks
+from .floor import experience, gradients, networks
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.exploration import epsilon_greedy, greedy, taken
@@ -41,9 +41,6 @@ from .floor.replay import Replay, Transition, add, init_replay, replay_shardings
 from .floor.returns import n_step
 from .floor.schedules import linear
 from .floor.sharding import batch_sharding, per_device, replicate, replicated
-
-# Samples of a minibatch, for each device: with fewer, two devices were no faster than one with PPO.
-_MIN_SAMPLES = 512
 
 
 @hyperparameters
@@ -140,25 +137,12 @@ class TrainState(NamedTuple):
 def check(config, devices=1):
     """See `algorithm.Algorithm.check`."""
     networks.check(config.network, config.hidden, config.activation)
-    block = steps_per_update(config)
-    for name in ("capacity", "learning_starts"):
-        count = getattr(config, name)
-        if count % block:
-            raise ValueError(f"{name} must be a multiple of num_envs * num_steps = {block}, got {count}")
-    if devices < 1 or config.num_envs % devices or config.batch_size % devices:
-        raise ValueError(
-            f"devices must divide num_envs={config.num_envs} and batch_size={config.batch_size}, got {devices}"
-        )
+    experience.check(config, devices)
 
 
 def useful_devices(config, available):
     """See `algorithm.Algorithm.useful_devices`: devices share evenly, and none has too little to do."""
-
-    def useful(count):
-        even = not (config.num_envs % count or config.batch_size % count)
-        return even and config.batch_size // count >= _MIN_SAMPLES
-
-    return max(n for n in range(1, max(1, available) + 1) if n == 1 or useful(n))
+    return experience.useful_devices(config, available)
 
 
 def steps_per_update(config):
@@ -167,8 +151,8 @@ def steps_per_update(config):
 
 
 def warmup_steps(config):
-    """See `algorithm.Algorithm.warmup_steps`: learning_starts, and the first n_step - 1 of each environment."""
-    return config.learning_starts + (config.n_step - 1) * config.num_envs
+    """See `algorithm.Algorithm.warmup_steps`."""
+    return experience.warmup_steps(config)
 
 
 def scheduled(config, num_updates):

@@ -8,7 +8,7 @@
 
 Layers are normalised (Ba et al. 2016), which is what keeps the values from diverging without a target network.
 
-Differences from the paper: Adam in place of rectified Adam, observations standardised and rewards scaled by running
+Differences from the paper: Adam instead of rectified Adam, observations standardised and rewards scaled by running
 statistics in the learner's state. A time limit is not a terminal state: the returns bootstrap from `final_obs`, and
 only a termination cuts them; the lambda-trace is cut by either end.
 """

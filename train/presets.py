@@ -167,7 +167,7 @@ _BOX = {
     "final_learning_rate": 0.02,
 }  # fmt: skip
 PRESETS |= {
-    # The best way takes hundreds of steps, of which none pays: hence the discount, and pushes that last.
+    # The best way takes hundreds of steps, of which none pays, so the discount is near 1 and each push lasts.
     ("td3", "MountainCarContinuous-v0"): Preset(
         total_steps=528_528,
         config={

@@ -53,7 +53,7 @@ def checked_seed(seed):
 
 
 def given_state(state, given):
-    """A state with what a person gives in place of its own values.
+    """A state with the values that a person gives instead of its own.
 
     Args:
         state: a pytree of arrays, the state of a random start.

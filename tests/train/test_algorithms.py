@@ -267,7 +267,7 @@ def test_an_algorithm_acts_in_the_kinds_of_space_that_it_is_listed_for(name, kin
     if name in ACTORS[kind]:
         assert made().updates.shape == ()
     else:
-        with pytest.raises(TypeError, match=rf"{name} acts in .*, got .*, in which .* can act"):
+        with pytest.raises(TypeError, match=rf"{name} needs actions in .*, got .*; use .*"):
             made()
 
 

@@ -112,7 +112,7 @@ def check_actions(algorithm, space):
     if algorithm not in ACTORS[kind]:
         spaces_of = {"discrete": "Discrete", "choices": "choices", "box": "a Box of bounded floats"}
         able = " and ".join(spaces_of[kind] for kind in ACTORS if algorithm in ACTORS[kind])
-        raise TypeError(f"{algorithm} acts in {able}, got {space!r}, in which {', '.join(ACTORS[kind])} can act")
+        raise TypeError(f"{algorithm} needs actions in {able}, got {space!r}; use {' or '.join(ACTORS[kind])}")
 
 
 def distribution_over(space, outputs, log_std):

@@ -78,7 +78,7 @@ def init_replay(example, capacity, num_envs=1):
 
 
 def add(replay, batch):
-    """Adds transitions, in place of the oldest ones once the buffer is full.
+    """Adds transitions; once the buffer is full, they replace the oldest ones.
 
     Args:
         replay: `Replay`.

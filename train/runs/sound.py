@@ -81,7 +81,7 @@ def diverged(plan, folder, names, steps, kept):
         found += f"{shown} are not finite; train again with a lower --learning-rate{rate}"
     return Diverged(
         f"{found}. The state of {kept:,} steps is kept in {folder}: evaluate, record and train.load use it, and resume "
-        "goes on from it"
+        "continues from it"
     )
 
 
