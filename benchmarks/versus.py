@@ -99,9 +99,11 @@ def compare(other, options):
     """The rows of all subjects."""
     from jaxenvs import registry
 
+    # Ids that are newer than the other commit have nothing to be compared with.
+    known = "".join(path.read_text() for path in Path(other, "jaxenvs").glob("*.py"))
     codes = {
         "ppo": (PPO, IDS),
-        "stepping": (STEPPING, sorted(registry) if options.all_ids else IDS),
+        "stepping": (STEPPING, [id for id in sorted(registry) if f'"{id}"' in known] if options.all_ids else IDS),
         "solved": (SOLVED, ()),
     }
     found = {"here": [], "there": []}
