@@ -137,28 +137,66 @@ def test_ppo_learns_five_choices_there():
     assert float(metrics.return_sum[-1] / metrics.episodes[-1]) > 0.95
 
 
+def test_pqn_and_dqn_learn_five_choices_there():
+    from train import dqn, pqn
+
+    env, configs = jaxenvs.make("FiveChoices-v0"), {pqn: pqn.Config(num_envs=64, num_steps=16), dqn: dqn.Config()}
+    for algorithm, config in configs.items():
+        state, _ = jax.jit(lambda key, a=algorithm, c=config: a.train(c, env, key, 60))(jax.random.key(0))
+        assert all(leaf.devices() == {DEVICE} for leaf in jax.tree.leaves(state))
+        act = algorithm.policy(config, env, state)
+        state, obs = jaxenvs.make_vec(env, 64).reset(jax.random.key(1))
+        rewards = jax.vmap(env.step)(
+            jax.random.split(jax.random.key(2), 64), state.env_state, act(jax.random.key(3), obs)
+        )[1].reward
+        assert float(rewards.mean()) > 0.95, algorithm.__name__
+
+
+def test_td3_and_sac_learn_from_a_replay_buffer_there():
+    from train import sac, td3
+    from train.floor.evaluate import evaluate
+
+    env = jaxenvs.make("Pendulum-v1")
+    for algorithm in (td3, sac):
+        config = algorithm.Config(gamma=0.98, gradient_steps=64, learning_starts=2048)
+        state, _ = jax.jit(lambda key, a=algorithm, c=config: a.train(c, env, key, 220))(jax.random.key(0))
+        assert all(leaf.devices() == {DEVICE} for leaf in jax.tree.leaves(state))
+        act = algorithm.policy(config, env, state)
+        found = evaluate(jaxenvs.make_vec(env, 256), act, jax.random.key(1)).episode_return
+        # A random policy has -1200.
+        assert float(found.mean()) > -300, algorithm.__name__
+
+
 def test_the_same_seed_trains_the_same_there_again():
-    from train import ppo
+    from train import dqn, ppo
 
     env = jaxenvs.make("CartPole-v1")
-    config = ppo.Config(num_envs=64, num_steps=16, minibatches=2)
-    run = jax.jit(lambda key: ppo.train(config, env, key, 5)[0].params)
-    for a, b in zip(jax.tree.leaves(run(jax.random.key(1))), jax.tree.leaves(run(jax.random.key(1))), strict=True):
-        np.testing.assert_array_equal(a, b)
+    ours = ppo.Config(num_envs=64, num_steps=16, minibatches=2)
+    runs = [
+        lambda key: ppo.train(ours, env, key, 5)[0].params,
+        lambda key: dqn.train(dqn.Config(), env, key, 5)[0].params,
+    ]
+    for run in map(jax.jit, runs):
+        for a, b in zip(jax.tree.leaves(run(jax.random.key(1))), jax.tree.leaves(run(jax.random.key(1))), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
-def test_a_run_trains_resumes_evaluates_and_films_there(tmp_path):
+@pytest.mark.parametrize("algorithm", ["ppo", "dqn"])
+def test_a_run_trains_resumes_evaluates_and_films_there(algorithm, tmp_path):
     def train(*arguments):
         return subprocess.run(
             [sys.executable, "-m", "train", *arguments], capture_output=True, text=True, check=True, timeout=200
         )
 
     folder = tmp_path / "run"
-    size = ["--num-envs", "64", "--num-steps", "16", "--minibatches", "2", "--film-episodes", "1"]
-    train("ppo", "--env", "CartPole-v1", "--total-steps", "40960", "--out", str(folder), *size)
+    sizes = {"ppo": ["--num-envs", "64", "--num-steps", "16", "--minibatches", "2"], "dqn": []}
+    train(
+        algorithm, "--env", "CartPole-v1", "--total-steps", "40960", "--out", str(folder), "--film-episodes", "1",
+        *sizes[algorithm],
+    )  # fmt: skip
     assert {"state.npz", "curve.png", "evaluation.json"} <= {path.name for path in folder.iterdir()}
     assert list(folder.glob("*.mp4"))
-    train("resume", str(folder))
+    train("resume", str(folder), "--total-steps", "61440")
     printed = json.loads(train("evaluate", str(folder), "--episodes", "100").stdout)
     assert printed["episodes"] == 100 and math.isfinite(printed["mean"])
 
