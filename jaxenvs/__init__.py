@@ -10,7 +10,7 @@ import sys
 import types
 from typing import TYPE_CHECKING
 
-from jaxenvs.ids import register_all
+from jaxenvs.ids import IDS, register_all
 
 if TYPE_CHECKING:
     from jaxenvs.public import *  # noqa: F403
@@ -18,20 +18,30 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
+#: The module of each public name; jaxenvs/public.py has the same names for type checkers.
+_MODULES = {
+    "check_env": "check", "constant": "constants", "static": "constants", "Environment": "core", "Step": "core",
+    "over_devices": "devices", "tune_cpu": "devices", "make": "registry", "make_vec": "registry",
+    "register": "registry", "registry": "registry", "Transitions": "rollout", "rollout": "rollout",
+    "VectorEnv": "vector", "VectorState": "vector", "VectorStep": "vector",
+}  # fmt: skip
+_MODULES = {name: f"jaxenvs.{module}" for name, module in _MODULES.items()}
+_MODULES |= {name: module for module, _, name in (entry.partition(":") for entry, *_ in IDS.values())}
+
+
 class _Package(types.ModuleType):
-    """Loads JAX and all public names when the first one is used: `jaxenvs --help` needs none of them."""
+    """Loads a public name when it is first used, and JAX with it: `jaxenvs --help` needs none, and training few."""
 
     def __getattr__(self, name):
         if name in ("random", "render", "spaces"):
             return importlib.import_module(f"jaxenvs.{name}")
-        if name.startswith("__") and name != "__all__":
+        if name == "__all__":
+            return importlib.import_module("jaxenvs.public").__all__
+        if name not in _MODULES:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        public = importlib.import_module("jaxenvs.public")
-        vars(self).update({known: getattr(public, known) for known in ("__all__", *public.__all__)})
-        try:
-            return vars(self)[name]
-        except KeyError:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
+        value = getattr(importlib.import_module(_MODULES[name]), name)
+        setattr(self, name, value)
+        return value
 
     def __setattr__(self, name, value):
         # The import system makes every submodule an attribute; these two are a dict and a function.

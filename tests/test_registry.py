@@ -258,6 +258,20 @@ def test_names_that_are_a_submodules_too_are_the_public_ones():
     assert done.stdout == "<class 'dict'> True\n"
 
 
+def test_every_public_name_is_what_type_checkers_see():
+    from jaxenvs import public
+
+    assert all(getattr(jaxenvs, name) is getattr(public, name) for name in public.__all__)
+    assert set(vars(jaxenvs)["_MODULES"]) | {"random", "spaces"} == set(public.__all__)
+
+
+def test_a_name_loads_its_own_module_and_no_other_environment():
+    code = "import sys, jaxenvs; jaxenvs.make('CartPole-v1'); print([m for m in sys.modules if 'jaxenvs.envs.' in m])"
+    code += "; print('jaxenvs.check' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['jaxenvs.envs.cartpole']\nFalse\n"
+
+
 def test_a_name_that_is_not_public_is_missed_in_pythons_words():
     with pytest.raises(AttributeError, match="module 'jaxenvs' has no attribute 'nothing'"):
         jaxenvs.nothing  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]

@@ -134,7 +134,8 @@ def _add_training_options(command, algorithm):
     command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
     command.add_argument(
         "--preset", metavar="NAME",
-        help="another preset than the environment's usual one: few-steps, for few steps of the environment",
+        help="another preset than the environment's usual one: accelerator, for GPUs and TPUs (ppo, pqn), or "
+        "few-steps, for few steps of the environment",
     )  # fmt: skip
     command.add_argument("--total-steps", type=integer, help="environment steps of the run (default: the preset's)")
     command.add_argument(

@@ -7,7 +7,7 @@ import math
 import sys
 from pathlib import Path
 
-from .presets import ALGORITHMS, preset
+from .presets import ACCELERATOR, ALGORITHMS, preset
 
 
 def train(options):
@@ -21,6 +21,7 @@ def train(options):
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
     _say_what_is_missing(options)
+    _say_what_suits_the_device(options)
     try:
         ended = _user_errors(
             run.begin, plan, folder, quiet=options.quiet, devices=devices, save_every=options.save_every
@@ -184,6 +185,15 @@ def _say_what_is_missing(options):
     lines += [] if options.film_episodes == 0 else no_film().values()
     for line in lines:
         print(f"warning: {line}; the run trains without it", file=sys.stderr)
+
+
+def _say_what_suits_the_device(options):
+    """Names the preset for accelerators to who trains with the usual one on an accelerator."""
+    import jax
+
+    if options.preset is None and options.algorithm in ACCELERATOR and jax.default_backend() != "cpu":
+        device = jax.devices()[0].device_kind
+        print(f"note: --preset accelerator has larger batches, which suit {device}", file=sys.stderr)
 
 
 def plan_of(options):

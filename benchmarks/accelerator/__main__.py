@@ -1,6 +1,7 @@
-"""What one accelerator makes of it all: ceilings, stepping, PPO, populations, precisions, presets.
+"""What one accelerator makes of it all: ceilings, stepping, PPO, populations, precisions, presets, what they learn.
 
     python -m benchmarks.accelerator                  # some nine minutes on one GPU
+    python -m benchmarks.accelerator --parts learned --minutes 6    # in parts, where there is less time at once
     python -m benchmarks.accelerator --quick          # a minute or two, anywhere: small sizes, figures that mean little
     python -m benchmarks.accelerator --parts ceilings stepping --minutes 3
 
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import jax
 
-from benchmarks.accelerator import ceilings, populations, precision, presets, stepping, training
+from benchmarks.accelerator import ceilings, learned, populations, precision, presets, stepping, training
 from benchmarks.common import RESULTS, machine
 
 #: Each part's module, and its share of the time.
@@ -32,6 +33,7 @@ PARTS = {
     "populations": (populations, 0.14),
     "precision": (precision, 0.12),
     "presets": (presets, 0.14),
+    "learned": (learned, 0.2),
 }
 #: Steps a second: the goal, and what would be better still.
 GOALS = {"HeartPole-v0 stepping": (2e10, 4e10), "PPO training": (6e7, 2e8)}

@@ -10,11 +10,15 @@ import jax
 from benchmarks.common import spread
 
 
-def compile_for(function, *args):
-    """(compiled, seconds): a function compiled for arguments like these, which are not computed with."""
+def compile_for(function, *args, options=None):
+    """(compiled, seconds): a function compiled for arguments like these, which are not computed with.
+
+    Args:
+        options: XLA's, by name; or None.
+    """
     like = jax.eval_shape(lambda *args: args, *args)
     began = time.perf_counter()
-    ready = jax.jit(function).lower(*like).compile()
+    ready = jax.jit(function).lower(*like).compile(compiler_options=options or None)
     return ready, time.perf_counter() - began
 
 

@@ -549,7 +549,9 @@ def test_another_preset_of_an_environment_is_used_by_its_name(monkeypatch):
     assert (plan.total_steps, plan.config.num_envs, plan.config.num_steps) == (5000, 8, 16)
 
 
-@pytest.mark.parametrize("env, there", [("CartPole-v1", "there is few-steps"), ("Acrobot-v1", "there is none")])
+@pytest.mark.parametrize(
+    "env, there", [("CartPole-v1", "there is few-steps, accelerator"), ("Acrobot-v1", "there is accelerator")]
+)
 def test_a_preset_that_there_is_not_is_refused_with_those_that_there_are(env, there, monkeypatch, capsys):
     monkeypatch.setitem(presets.VARIANTS, ("ppo", "CartPole-v1", "few-steps"), presets.Preset())
     assert main(["ppo", "--env", env, "--preset", "best"]) == 1

@@ -1,5 +1,6 @@
 """The learning curve of a run as a picture."""
 
+import importlib.util
 import math
 import os
 import pathlib
@@ -8,6 +9,7 @@ import numpy as np
 
 #: The full range is drawn unless it is this many times that of the second half of training.
 _SPREAD = 6.0
+_NEEDED = "a learning curve needs Matplotlib: pip install matplotlib"
 
 
 def save_curve(rows, path, *, title, y="return", levels=None):
@@ -45,12 +47,8 @@ def save_curve(rows, path, *, title, y="return", levels=None):
 
 
 def missing():
-    """Why no curve can be drawn on this machine; "" if it can."""
-    try:
-        _matplotlib()
-    except ImportError as error:
-        return str(error)
-    return ""
+    """Why no curve can be drawn on this machine; "" if it can, as far as is known without loading Matplotlib."""
+    return "" if importlib.util.find_spec("matplotlib") else _NEEDED
 
 
 def value_range(train, evaluation):
@@ -159,7 +157,7 @@ def _matplotlib():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("a learning curve needs Matplotlib: pip install matplotlib") from error
+        raise ImportError(_NEEDED) from error
 
     def figure(**options):
         made = Figure(**options)

@@ -4,10 +4,14 @@ import json
 import math
 import shutil
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .checkpoint import replacing
+
+# Seconds after which TensorBoard's events are begun; those of shorter runs are written at their end.
+_EVENTS_AFTER = 5.0
 
 
 class Log:
@@ -28,9 +32,10 @@ class Log:
         self.rows = [row for row in found if upto is None or row["steps"] <= upto]
         with replacing(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in self.rows).encode())
-        # tensorboardX imports PyTorch where there is one, which takes seconds: a thread of its own does it, and writes.
-        self._thread = ThreadPoolExecutor(1)
-        self._events = self._thread.submit(_events, folder, None if upto is None else upto + 1)
+        # tensorboardX imports PyTorch where there is one, which takes seconds. A thread of its own does it, and writes;
+        # it waits until the run has started, since both hold Python's lock.
+        self._thread, self._closing = ThreadPoolExecutor(1), threading.Event()
+        self._events = self._thread.submit(_events, folder, None if upto is None else upto + 1, self._closing)
         self._written = []
         self._file = open(self.path, "a")  # noqa: SIM115 - closed by close()
 
@@ -54,6 +59,7 @@ class Log:
             OSError: if they could not be.
         """
         self._file.close()
+        self._closing.set()
         self._written.append(self._thread.submit(lambda: self._events.result().close()))
         self._thread.shutdown()
         for written in self._written:
@@ -65,7 +71,8 @@ class Log:
                 self._events.result().add_scalar(name, value, steps)
 
 
-def _events(folder, purge_step):
+def _events(folder, purge_step, closing):
+    closing.wait(_EVENTS_AFTER)
     from tensorboardX import SummaryWriter
 
     return SummaryWriter(str(folder), purge_step=purge_step)

@@ -1,6 +1,9 @@
 import json
 import math
 import struct
+import subprocess
+import sys
+import time
 
 import pytest
 from tensorboardX.proto import event_pb2
@@ -53,6 +56,24 @@ def test_a_figure_is_a_tensorboard_scalar_at_its_step(tmp_path):
     log.close()
     first = [(100, "return_mean", -1.5), (100, "steps_per_second", 2000.0)]
     assert events(tmp_path) == [*first, (200, "return_mean", 2.5)]
+
+
+def test_events_are_begun_during_a_run_that_lasts(tmp_path, monkeypatch):
+    monkeypatch.setattr("train.runs.log._EVENTS_AFTER", 0.0)
+    log = Log(tmp_path)
+    log.write(ROW)
+    until = time.monotonic() + 20
+    while not list(tmp_path.glob("events.*")) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert list(tmp_path.glob("events.*"))
+    log.close()
+
+
+def test_a_start_waits_for_no_tensorboard(tmp_path):
+    code = f"import sys; from train.runs.log import Log; log = Log({str(tmp_path)!r}); log.write({{'steps': 1}})\n"
+    code += "print('tensorboardX' in sys.modules); log.close(); print('tensorboardX' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\nTrue\n"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
