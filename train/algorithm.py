@@ -39,6 +39,8 @@ class Algorithm(Protocol):
     #: Rates are leaves, so that `vmap` maps over them; counts, switches and names are static. It has `num_envs`, the
     #: number of environments played together.
     Config: Any
+    #: The kinds of action spaces that it acts in: what `floor.heads.acts_in` returned for its name.
+    ACTIONS: tuple[str, ...]
 
     def check(self, config, devices=1) -> None:
         """Refuses counts that do not fit together or on this number of devices; ranges were checked at construction.

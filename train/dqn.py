@@ -34,13 +34,16 @@ from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.exploration import epsilon_greedy, greedy, taken
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import check_actions, features, num_features, to_action
+from .floor.heads import acts_in, check_actions, features, num_features, to_action
 from .floor.losses import huber, quantile_loss, squared
 from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
 from .floor.replay import Replay, Transition, add, init_replay, replay_shardings, sample
 from .floor.returns import n_step
 from .floor.schedules import linear
 from .floor.sharding import batch_sharding, per_device, replicate, replicated
+
+#: See `algorithm.Algorithm.ACTIONS`.
+ACTIONS = acts_in("dqn", "discrete")
 
 
 @hyperparameters

@@ -30,7 +30,7 @@ from .floor import gradients, networks
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import choices, distribution_over, features, num_features, num_outputs, to_action
+from .floor.heads import acts_in, choices, distribution_over, features, num_features, num_outputs, to_action
 from .floor.minibatches import segments, shuffled
 from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
 from .floor.returns import gae
@@ -39,6 +39,9 @@ from .floor.sharding import batch_sharding, per_device, replicate, replicated, s
 
 # Samples of a minibatch, for each device: with fewer, two devices were no faster than one.
 _MIN_SAMPLES = 512
+
+#: See `algorithm.Algorithm.ACTIONS`.
+ACTIONS = acts_in("ppo", "discrete", "choices", "box")
 
 
 @hyperparameters

@@ -30,7 +30,7 @@ from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.exploration import epsilon_greedy, greedy, taken
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import check_actions, features, num_features, to_action
+from .floor.heads import acts_in, check_actions, features, num_features, to_action
 from .floor.losses import huber, squared
 from .floor.minibatches import segments, shuffled
 from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
@@ -40,6 +40,9 @@ from .floor.sharding import batch_sharding, per_device, replicate, replicated, s
 
 # Samples of a minibatch, for each device: with fewer, two devices were no faster than one with PPO.
 _MIN_SAMPLES = 512
+
+#: See `algorithm.Algorithm.ACTIONS`.
+ACTIONS = acts_in("pqn", "discrete")
 
 
 @hyperparameters

@@ -34,13 +34,16 @@ from .floor.config import hyperparameters
 from .floor.distributions import TanhNormal
 from .floor.episodes import check_batch
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import check_actions, features, log_reach, num_features, num_outputs, to_action
+from .floor.heads import acts_in, check_actions, features, log_reach, num_features, num_outputs, to_action
 from .floor.schedules import linear
 from .floor.sharding import per_device, replicated, shard
 from .floor.targets import bootstrapped, polyak
 
 # The bounds of the log standard deviation before squashing, those of the authors' code.
 _LOG_STD = -20.0, 2.0
+
+#: See `algorithm.Algorithm.ACTIONS`.
+ACTIONS = acts_in("sac", "box")
 
 
 @hyperparameters

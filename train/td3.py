@@ -30,10 +30,13 @@ from .floor import experience, gradients, networks
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import check_actions, features, num_features, num_outputs, to_action
+from .floor.heads import acts_in, check_actions, features, num_features, num_outputs, to_action
 from .floor.schedules import linear
 from .floor.sharding import per_device, replicated, shard
 from .floor.targets import bootstrapped, polyak
+
+#: See `algorithm.Algorithm.ACTIONS`.
+ACTIONS = acts_in("td3", "box")
 
 
 @hyperparameters

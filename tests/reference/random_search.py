@@ -16,6 +16,9 @@ from train.floor.episodes import check_batch, episode_metrics
 from train.floor.heads import distribution_over, features, num_features, num_outputs, to_action
 from train.floor.sharding import replicated
 
+# Not declared: the errors of the others would name it.
+ACTIONS = "discrete", "choices", "box"
+
 
 @hyperparameters
 class Config:

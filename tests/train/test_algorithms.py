@@ -21,7 +21,7 @@ from train import algorithm, dqn, ppo, pqn, sac, td3
 from train.__main__ import main
 from train.floor.episodes import Metrics
 from train.floor.evaluate import evaluate
-from train.floor.heads import ACTORS
+from train.floor.heads import KINDS
 from train.presets import ALGORITHMS
 from train.runs import checkpoint, run
 from train.runs.plan import Plan
@@ -173,6 +173,7 @@ def trained(name, seed=0, updates=3):
 @each
 def test_it_has_the_names_of_the_contract_with_their_arguments(name):
     module = CASES[name].module
+    assert module.ACTIONS and set(module.ACTIONS) <= set(KINDS)
     for member, wanted in inspect.getmembers(algorithm.Algorithm, inspect.isfunction):
         if not member.startswith("_"):
             parameters = [part.name for part in inspect.signature(wanted).parameters.values()][1:]
@@ -264,7 +265,7 @@ def test_many_updates_and_other_rates_are_traced_once(name):
 def test_an_algorithm_acts_in_the_kinds_of_space_that_it_is_listed_for(name, kind, env):
     case = CASES[name]
     made = functools.partial(jax.eval_shape, case.module.init, case.tiny, jaxenvs.make_vec(env, 4), jax.random.key(0))
-    if name in ACTORS[kind]:
+    if kind in case.module.ACTIONS:
         assert made().updates.shape == ()
     else:
         with pytest.raises(TypeError, match=rf"{name} needs actions in .*, got .*; use .*"):

@@ -130,7 +130,7 @@ def test_devices_that_cannot_share_evenly_are_refused(devices):
 
 
 def test_a_box_of_actions_is_refused_with_the_algorithms_that_act_in_it():
-    with pytest.raises(TypeError, match=r"dqn needs actions in Discrete, got Box\(.*\); use ppo or td3 or sac"):
+    with pytest.raises(TypeError, match=r"dqn needs actions in Discrete, got Box\(.*\); use ppo or sac or td3"):
         dqn.init(dqn.Config(**COUNTS), jaxenvs.make_vec(Target(), 4), jax.random.key(0))
 
 

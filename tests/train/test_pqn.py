@@ -67,5 +67,5 @@ def test_a_policy_as_in_training_explores_and_a_greedy_one_does_not():
 
 
 def test_a_box_of_actions_is_refused_with_the_algorithms_that_act_in_it():
-    with pytest.raises(TypeError, match=r"pqn needs actions in Discrete, got Box\(.*\); use ppo or td3 or sac"):
+    with pytest.raises(TypeError, match=r"pqn needs actions in Discrete, got Box\(.*\); use ppo or sac or td3"):
         pqn.init(pqn.Config(num_envs=4), jaxenvs.make_vec(Target(), 4), jax.random.key(0))

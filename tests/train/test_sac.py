@@ -151,6 +151,6 @@ def test_a_greedy_policy_takes_the_squashed_mean_and_the_other_samples():
 
 def test_choices_are_refused_with_those_that_can_make_them():
     with pytest.raises(
-        TypeError, match=r"sac needs actions in a Box of bounded floats, got Discrete\(2\); use ppo or dqn or pqn"
+        TypeError, match=r"sac needs actions in a Box of bounded floats, got Discrete\(2\); use dqn or ppo or pqn"
     ):
         sac.init(CONFIG, jaxenvs.make_vec(Probe(), 4), jax.random.key(0))

@@ -155,7 +155,7 @@ def test_devices_that_cannot_share_are_refused_and_few_samples_stay_on_one():
 
 def test_choices_are_refused_with_those_that_can_make_them():
     with pytest.raises(
-        TypeError, match=r"td3 needs actions in a Box of bounded floats, got Discrete\(2\); use ppo or dqn or pqn"
+        TypeError, match=r"td3 needs actions in a Box of bounded floats, got Discrete\(2\); use dqn or ppo or pqn"
     ):
         td3.init(CONFIG, jaxenvs.make_vec(Probe(), 4), jax.random.key(0))
 

@@ -94,25 +94,41 @@ def num_outputs(space):
     )
 
 
-#: The algorithms that act in a Discrete space, in other choices, and in a Box of bounded floats.
-ACTORS = {"discrete": ("ppo", "dqn", "pqn"), "choices": ("ppo",), "box": ("ppo", "td3", "sac")}
+#: The kinds of action spaces: one choice, several choices, a box of bounded floats.
+KINDS = {"discrete": "Discrete", "choices": "choices", "box": "a Box of bounded floats"}
+#: The kinds that each algorithm acts in, of those that are loaded.
+_ACTORS = {}
+
+
+def acts_in(algorithm, *kinds):
+    """Declares what an algorithm acts in, so that the errors of others can name it.
+
+    Args:
+        algorithm: its name on the command line.
+        kinds: of `KINDS`.
+    Returns:
+        `kinds`, for the `ACTIONS` of the algorithm's module.
+    """
+    _ACTORS[algorithm] = kinds
+    return kinds
 
 
 def check_actions(algorithm, space):
     """Refuses an action space that an algorithm cannot act in.
 
     Args:
-        algorithm: its name, one of those of `ACTORS`.
+        algorithm: its name, which `acts_in` was called with.
         space: an action space.
     Raises:
         TypeError: naming the algorithms that can act in it, or as `num_outputs` for a space that none can act in.
     """
     num_outputs(space)
     kind = "discrete" if isinstance(space, spaces.Discrete) else "choices" if choices(space) else "box"
-    if algorithm not in ACTORS[kind]:
-        spaces_of = {"discrete": "Discrete", "choices": "choices", "box": "a Box of bounded floats"}
-        able = " and ".join(spaces_of[kind] for kind in ACTORS if algorithm in ACTORS[kind])
-        raise TypeError(f"{algorithm} needs actions in {able}, got {space!r}; use {' or '.join(ACTORS[kind])}")
+    if kind not in _ACTORS[algorithm]:
+        able = " and ".join(KINDS[one] for one in _ACTORS[algorithm])
+        others = sorted(name for name, kinds in _ACTORS.items() if kind in kinds)
+        use = f"; use {' or '.join(others)}" if others else ""
+        raise TypeError(f"{algorithm} needs actions in {able}, got {space!r}{use}")
 
 
 def distribution_over(space, outputs, log_std):
