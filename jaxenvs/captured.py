@@ -102,10 +102,11 @@ def _form(jaxpr):
 
 def _value(value):
     """A parameter of an equation, in a form that can be hashed and compared; what cannot be is known by identity."""
-    if isinstance(value, core.Jaxpr):
-        return _form(value)
+    # Closed ones first: since jax 0.12 they are jaxprs too.
     if isinstance(value, core.ClosedJaxpr):
         return _form(value.jaxpr), tuple(map(id, value.consts))
+    if isinstance(value, core.Jaxpr):
+        return _form(value)
     if isinstance(value, dict):
         return tuple((name, _value(part)) for name, part in sorted(value.items()) if name not in _RULES)
     if isinstance(value, tuple | list):

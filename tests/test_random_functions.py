@@ -3,6 +3,8 @@
 # Spaces are plain class attributes.
 # pyright: reportAssignmentType=false, reportCallIssue=false
 
+import typing
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -105,6 +107,8 @@ def environment(function, split):
 
 def test_the_table_has_every_public_function():
     public = {name for name, value in vars(jax.random).items() if callable(value) and not name.startswith("_")}
+    # Newer versions of JAX have a class for annotations there.
+    public = {name for name in public if not isinstance(getattr(jax.random, name), type | typing.NewType)}
     assert public <= set(FUNCTIONS)
 
 

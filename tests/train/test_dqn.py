@@ -12,6 +12,7 @@ from reference.probes import Probe, Target
 import jaxenvs
 from train import dqn
 from train.floor.replay import Transition
+from train.runs.compiling import compiled
 
 ENVS = jaxenvs.make_vec(Probe(), 4)
 #: A network without hidden layers: values are an affine function of two features.
@@ -140,6 +141,6 @@ def test_a_loop_of_updates_copies_no_buffer():
     loop = lambda state: jax.lax.fori_loop(0, 3, lambda _, state: dqn.update(config, ENVS, state)[0], state)  # noqa: E731
     # As users compile it: the suite's quick programs copy more.
     options = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
-    text = jax.jit(loop, donate_argnums=0).lower(state).compile(options).as_text() or ""
+    text = compiled(jax.jit(loop, donate_argnums=0).lower(state), options).as_text() or ""
     buffers = r"(\w+\[28,4\]|f32\[28,4,2\])"
     assert re.search(rf"{buffers}\S* dynamic-update-slice\(", text) and not re.search(rf"{buffers}\S* copy\(", text)

@@ -59,7 +59,8 @@ def test_band_is_two_standard_errors_wide(tmp_path):
     assert 500 < np.ptp(band) < 640
 
 
-def test_curve_is_the_same_twice_and_leaves_no_global_state(tmp_path):
+def test_curve_is_the_same_twice_and_leaves_no_global_state(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     for name in ("a.png", "b.png"):
         save_curve(rows(), tmp_path / name, title="t")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
