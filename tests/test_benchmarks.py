@@ -1,10 +1,14 @@
 """What the benchmarks share, the matrix of stepping, and the table of the short set, on batches of four."""
 
+# Spaces are plain class attributes.
+# pyright: reportAssignmentType=false
+
 import json
 import platform
 import sys
 import types
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +16,7 @@ import pytest
 
 import jaxenvs
 from benchmarks import __main__ as short_set
-from benchmarks import calls, common, stepping
+from benchmarks import calls, common, endurance, stepping
 from benchmarks.peers import stepping as peers
 
 KEY = ("id", "num_envs")
@@ -288,3 +292,31 @@ def test_calls_are_measured_beside_what_they_cannot_cost_less_than():
     least = row["floor_us"]["min"] + row["physics_us"]["min"]
     assert min(row["physics_us"]["median"], row["floor_us"]["median"]) > 0
     assert row["ours_over_floor_and_physics"]["min"] <= row["ours_us"]["max"] / least
+
+
+class Rises(jaxenvs.Environment):
+    """The square of the constant leaves the floats after some steps where the constant is large."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (), np.float32)
+    max_episode_steps = 5
+
+    factor: float = jaxenvs.constant(1.0, above=0.5, high=1e9)
+
+    def reset(self, key):
+        return jnp.float32(1.0), jnp.float32(1.0)
+
+    def step(self, key, state, action):
+        state = state * self.factor
+        return state, jaxenvs.Step(state, jnp.float32(0.0), jnp.bool_(False))
+
+
+def test_endurance_counts_what_is_not_finite_under_random_constants(monkeypatch):
+    monkeypatch.setattr(endurance, "NUM_ENVS", 4)
+    monkeypatch.setattr(endurance, "NUM_STEPS", 10)
+    constants = endurance.drawn(Rises(), np.random.default_rng(0))
+    assert set(constants) == {"factor"} and constants["factor"].min() > 1e7
+    monkeypatch.setattr(endurance, "NUM_ENVS", 2)
+    envs = jaxenvs.make_vec(Rises(), 2, factor=np.array([2.0, 1e9], np.float32))
+    # Of 5 steps of an episode the fifth is 1e45.
+    assert tuple(map(int, endurance.blocks(envs, jax.random.key(0)))) == (4, 2)
