@@ -37,8 +37,19 @@ MIXED_DTYPES = TESTS / "train", TESTS / "bridges", TESTS / "test_accelerators.py
 # Tests by file that compile for five seconds and more, and what their names hold: slow ones. Each asserts for one more
 # environment or algorithm what default tests assert for others.
 LONG = {
-    "test_check.py": ["LunarLander"],
-    "test_random.py": ["LunarLander"],
+    # Other ids have the same class.
+    "test_check.py": [
+        "LunarLander",
+        "constants[CartPole-v0]",
+        "constants[PointIntercept-v0]",
+        "constants[PointInterceptC",
+    ],
+    "test_random.py": [
+        f"in_a_batch_of_any_size[{id}]"
+        for id in registry
+        if id not in ("CartPole-v1", "FiveChoices-v0", "HeartPole-v0", "Pendulum-v1")
+    ],
+    "test_quality.py": ["enough[low places", "enough[high places"],
     "test_fast_draws.py": ["LunarLander"],
     "test_algorithms.py": [
         f"{test}[{case}{name}]"
@@ -48,6 +59,15 @@ LONG = {
             ("test_a_population_is_trained_as_each_member_alone", "rates-"),
             ("test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not", ""),
             ("test_the_command_line_trains_evaluates_films_and_resumes", ""),
+        )
+    ]
+    # PQN plays as PPO does, TD3 as SAC.
+    + [
+        f"{test}-{name}]"
+        for name in ("pqn", "td3")
+        for test in (
+            "test_updates_one_by_one_are_the_run[ordinary",
+            "test_a_population_is_trained_as_each_member_alone[keys",
         )
     ],
     "test_main.py": ["test_an_interrupted_run_keeps_what_it_has"],
