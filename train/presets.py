@@ -54,8 +54,16 @@ PRESETS = {
         episodes=16384,
     ),
     ("dqn", "MountainCar-v0"): Preset(
-        total_steps=300_000,
-        config={"hidden": (128, 128), "final_learning_rate": 0.02},
+        total_steps=250_000,
+        config={
+            "learning_rate": 1.5e-3,
+            "final_learning_rate": 0.01,
+            "gamma": 0.996,
+            "tau": 0.02,
+            "final_epsilon": 0.0125,
+            "n_step": 3,
+            "hidden": (128, 128),
+        },
     ),
     ("pqn", "Acrobot-v1"): Preset(total_steps=3_000_000, config={"hidden": (128, 128), "epochs": 4, **_PQN}),
     ("pqn", "CartPole-v0"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
