@@ -89,6 +89,7 @@ def _new(options):
 
 def _check(options):
     import jaxenvs
+    from jaxenvs.check.table import table
     from jaxenvs.loading import is_entry, load
     from jaxenvs.registry import spec
 
@@ -102,25 +103,8 @@ def _check(options):
         env = jaxenvs.make(options.env)
     print("checking: this takes a few seconds", file=sys.stderr)
     report = jaxenvs.check_env(env, raise_on_failure=False)
-    print(_table(report))
+    print(table(report))
     return 0 if report.ok else 1
-
-
-def _table(report):
-    """A `Report` as a table: a line for each rule, and below a broken rule what was found."""
-    from jaxenvs.check import rules
-
-    reasons = dict(report.skipped)
-    lines = []
-    for name, statement in rules().items():
-        found = [finding for finding in report.findings if finding.rule == name]
-        mark = "FIX" if found else "-" if name in reasons else "ok"
-        text = f"not checked: {reasons[name]}" if name in reasons else statement
-        lines.append(f"{mark:<5} {name:<20} {text}")
-        lines += [line for finding in found for line in str(finding).splitlines()[1:]]
-    count = len({finding.rule for finding in report.findings})
-    verdict = f"{count} {'rule' if count == 1 else 'rules'} to fix" if count else "keeps the full contract"
-    return "\n".join([*lines, "", f"{report.env}: {verdict} ({len(report.held)} hold, {len(reasons)} not checked)"])
 
 
 def _list(options):
