@@ -3,10 +3,12 @@
 import argparse
 import importlib
 import importlib.util
+import json
 import keyword
 import os
 import re
 import sys
+import time
 from importlib import resources
 from pathlib import Path
 
@@ -101,10 +103,27 @@ def _check(options):
         except ValueError as error:
             raise CommandError(f"{error}; name an environment in a file as my_env.py:MyEnv") from None
         env = jaxenvs.make(options.env)
+    if options.json is not None:
+        _make_empty(options.json)
     print("checking: this takes a few seconds", file=sys.stderr)
+    start = time.monotonic()
     report = jaxenvs.check_env(env, raise_on_failure=False)
+    if options.json is not None:
+        from jaxenvs.check.certificate import certificate
+
+        seconds = time.monotonic() - start
+        written = certificate(env, report, name=options.env, seconds=seconds, version=jaxenvs.__version__)
+        options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     print(table(report))
     return 0 if report.ok else 1
+
+
+def _make_empty(path):
+    """Makes an empty file, so that a path that cannot be written is refused before anything takes time."""
+    try:
+        path.write_text("")
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _list(options):
@@ -216,10 +235,11 @@ def _parser():
     new.add_argument("--name", help="the class's name (default: from the file name, MyEnv for my_env.py)")
     check = _command(
         "check", commands.add_parser, "check an environment's contract, and say what to fix",
-        "jaxenvs check my_env.py:MyEnv", "jaxenvs check CartPole-v1",
+        "jaxenvs check my_env.py:MyEnv", "jaxenvs check CartPole-v1 --json cartpole.json",
     )  # fmt: skip
     check.set_defaults(command=_check)
     check.add_argument("env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id")
+    check.add_argument("--json", type=Path, metavar="FILE", help="also write what was checked and measured into a file")
     listing = _command(
         "list", commands.add_parser, "list the registered environments, their spaces and time limits",
         "jaxenvs list", "jaxenvs list | grep Box",

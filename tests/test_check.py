@@ -26,6 +26,9 @@ from jaxenvs.check.engine import examine
 from jaxenvs.check.keys import recorded, reused, watched
 from jaxenvs.check.probe import Probe, variant
 
+# The words of a key, as jax.random.PRNGKey returns them.
+RAW_KEY = np.array([0, 7], np.uint32)
+
 
 class State(NamedTuple):
     position: Any
@@ -129,10 +132,10 @@ class Casino(Environment):
     action_space = spaces.Dict({"stake": spaces.Box(0, 9, (), np.int32), "cheat": spaces.MultiBinary(1)})
 
     def reset(self, key):
-        pixels_key, bits_key, round_key = jax.random.split(key, 3)
+        pixels_key, bits_key = jax.random.split(key)
         pixels = jax.random.bits(pixels_key, (4, 4, 3), jnp.uint8)
         state = {"pixels": pixels, "bits": jax.random.bernoulli(bits_key, shape=(2,)).astype(jnp.int8)}
-        return state, self.observe({**state, "round": jax.random.bits(round_key)})
+        return state, self.observe(state)
 
     def observe(self, state):
         return state["pixels"], state["bits"]
@@ -645,6 +648,19 @@ class UsesAnOutsideKey(Slide):
         return jax.random.uniform(KEY)
 
 
+@mistake("keys-from-argument", "reset makes a key, the same at every call", "use the method's key")
+class UsesAnOutsideRawKey(Slide):
+    def place(self, key):
+        return jax.random.uniform(key) / 4 + jax.random.uniform(jax.random.fold_in(RAW_KEY, 3)) / 4  # here
+
+
+@mistake("keys-from-argument", "reset makes a key, the same at every call", "use the method's key")
+class MakesAKeyOfAnOutsideSeed(Slide):
+    def place(self, key):
+        goal_key = jax.random.key(jnp.asarray(RAW_KEY)[1])  # here
+        return jax.random.uniform(key) / 4 + jax.random.uniform(goal_key) / 4
+
+
 @mistake("deterministic", "reset's", "never from np.random", expected="bit for bit")
 class DrawsWithNumPy(Slide):
     def place(self, key):
@@ -709,10 +725,59 @@ class ReusesInBatches(Drift):
         return jax.random.normal(key, (2,))
 
 
-@mistake("keys-matter", "reset draws random numbers, but returns the same", "turns uniforms in [0, 1) into 0")
+@mistake("keys-matter", "reset draws numbers that change nothing, at", "turns uniforms in [0, 1) into 0")
 class CutsToZero(Slide):
     def place(self, key):
-        return jax.random.uniform(key).astype(jnp.int32).astype(jnp.float32)
+        return jax.random.uniform(key).astype(jnp.int32).astype(jnp.float32)  # here
+
+
+@mistake("keys-matter", ": number [1]", "or do not draw it", expected="depends on each of them")
+class HasAFrozenGoalBesideANoisyPose(Slide):
+    def place(self, key):
+        pose_key, goal_key = jax.random.split(key)
+        goal = jax.random.randint(goal_key, (2,), 0, jnp.array([5, 1]))  # here
+        return jax.random.uniform(pose_key) / 4 + 0.1 * goal[0] * (goal[1] + 1)
+
+
+@mistake("keys-matter", ": number [2]", "or do not draw it")
+class IgnoresPartOfItsStart(Drift):
+    def draw_start(self, key, shape=()):
+        return jax.random.normal(key, (*shape, 3))  # here
+
+    def start(self, draws):
+        return Drift.start(self, draws[:2])
+
+
+@mistake("keys-matter", "step draws random numbers, but returns the same for 512 keys", "or do not draw it")
+class DrawsForNothing(Slide):
+    def slid(self, key, state, action):
+        return 0.5 * state.position + 0.0 * jax.random.uniform(key)
+
+
+@mistake("starts-vary", "state.position of a start never changes with jax.random.key(0), key(1)", "from the entire key")
+class ReadsHalfItsKey(Slide):
+    def place(self, key):
+        return jax.random.uniform(jax.random.key(jax.random.key_data(key)[0]))
+
+
+class Pair(NamedTuple):
+    places: Any
+
+
+@mistake("starts-vary", "state.places[1] of a start never changes", "from the entire key", expected="by itself")
+class ReadsHalfItsKeyForANumber(Slide):
+    def reset(self, key):
+        words = jax.random.key_data(key)
+        keys = jax.random.key(words[0]), jax.random.key(words[1])
+        state = Pair(jnp.stack([jax.random.uniform(keys[1]), jax.random.uniform(keys[0])]))
+        return state, self.observe(state)
+
+    def observe(self, state):
+        return state.places
+
+    def step(self, key, state, action):
+        state = Pair(0.9 * state.places + 0.1 * jax.random.uniform(key))
+        return state, Step(self.observe(state), jnp.float32(0), jnp.bool_(False))
 
 
 @mistake(
@@ -733,10 +798,36 @@ class IgnoresTheShape(Drift):
         return jax.random.normal(key, (2,))
 
 
-@mistake("draws", "1 different rows of 512", "from one key with the full shape", expected="independent rows")
+@mistake("draws", "1 different row of 512", "from one key with the full shape", expected="independent rows")
 class RepeatsARow(Drift):
     def draw(self, key, shape=()):
         return jnp.broadcast_to(jax.random.normal(key, (2,)), (*shape, 2))
+
+
+@mistake("draws", "draws[1] has 1 different row of 512", "from one key with the full shape")
+class RepeatsANumber(Drift):
+    def draw(self, key, shape=()):
+        keys = jax.random.split(key)
+        repeated = jnp.broadcast_to(jax.random.normal(keys[1]), shape)
+        return jnp.stack([jax.random.normal(keys[0], shape), repeated], axis=-1)
+
+
+@mistake("draws", "draws[1] is the same in batches of two keys", "draw it from the key with jax.random")
+class SpreadsANumberOverTheBatch(Drift):
+    def draw(self, key, shape=()):
+        keys = jax.random.split(key)
+        spread = jnp.linspace(-1.7, 1.7, shape[0]) if len(shape) == 1 else jax.random.normal(keys[1], shape)
+        return jnp.stack([jax.random.normal(keys[0], shape), spread], axis=-1)
+
+
+@mistake("draws", "transition does not read draws['gust']", "do not draw it", expected="draws that are used")
+class IgnoresADraw(Drift):
+    def draw(self, key, shape=()):
+        numbers = jax.random.normal(key, (3, *shape))
+        return {"wind": jnp.stack([numbers[0], numbers[1]], axis=-1), "gust": numbers[2]}
+
+    def transition(self, state, action, draws):
+        return Drift.transition(self, state, action, draws["wind"])
 
 
 @mistake("draws", "in one batch", "the same distribution for every `shape`")

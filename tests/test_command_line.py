@@ -1,5 +1,6 @@
 """`jaxenvs new | check | list | show`, and how it hands over to the trainers' command line."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import jaxenvs
 from jaxenvs.__main__ import TRAINERS_NEED, main
 from jaxenvs.check import _RULES as RULES
 from jaxenvs.check import rules
+from jaxenvs.check.certificate import certificate
 from jaxenvs.check.engine import examine
 from jaxenvs.check.probe import Probe
 from jaxenvs.ids import IDS
@@ -87,6 +89,7 @@ def test_new_overwrites_nothing(folder, capsys):
         (["new", "no/folder.py"], "no/folder.py cannot be written: No such file or directory"),
         (["check", "absent.py:MyEnv"], "absent.py: no such file"),
         (["check", "HartPole-v0"], "nearest: HeartPole-v0"),
+        (["check", "FiveChoices-v0", "--json", "no/a.json"], "no/a.json cannot be written: No such file or directory"),
         (["check", "HartPole-v0"], "name an environment in a file as my_env.py:MyEnv"),
     ],
 )
@@ -109,6 +112,29 @@ def test_check_prints_what_to_fix_and_fails(folder, capsys):
     assert "my_env.py:86, in transition" in table
     assert "-     one-trace            not checked: depends on step-runs" in table
     assert "MyEnv(): 2 rules to fix" in table
+
+
+def test_check_writes_a_certificate(folder, capsys):
+    (folder / "bad.py").write_text("import jaxenvs\n\nclass Bad(jaxenvs.Environment):\n    size: float = 2.0\n")
+    assert main(["check", "bad.py:Bad", "--json", "bad.json"]) == 1
+    written = json.loads((folder / "bad.json").read_text())
+    assert (written["name"], written["ok"], written["constants"]) == ("bad.py:Bad", False, {"size": 2.0})
+    assert written["versions"]["jax"] == jax.__version__ and written["seconds"] >= 0 and "T" in written["time"]
+    results = {rule["name"]: rule["result"] for rule in written["rules"]}
+    assert results.keys() == rules().keys()
+    assert (results["environment"], results["methods"], results["jit"]) == ("holds", "broken", "not checked")
+    methods = next(rule for rule in written["rules"] if rule["name"] == "methods")
+    assert "the class defines none" in methods["findings"][0]["found"]
+
+
+def test_a_certificate_has_what_was_measured():
+    env = jaxenvs.FiveChoices()
+    report = examine([rule for rule in RULES if rule.name in ("environment", "one-trace")], Probe(env))
+    written = certificate(env, report, name="FiveChoices-v0", seconds=1.0, version="1.2")
+    measured = next(rule["measured"] for rule in written["rules"] if rule["name"] == "one-trace")
+    expected = {"steps": 100, "environments": 32, "traces": {"reset": 1, "step": 1}}
+    assert json.loads(json.dumps(measured)) == expected
+    assert written["constants"] == {"paying_choice": 2, "payment": 1.0, "other_payment": -1.0}
 
 
 def test_check_takes_a_registered_id_and_a_class_that_cannot_be_made(folder, capsys):

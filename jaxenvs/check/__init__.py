@@ -8,7 +8,8 @@ from jaxenvs.core import Environment
 
 __all__ = ["ContractError", "Finding", "Report", "Skipped", "check_env", "rules"]
 
-_RULES = (*form.RULES, *types.RULES, *optional.RULES, *split.RULES, *randomness.RULES, *behaviour.RULES)
+_FIRST = (*form.RULES, *types.RULES, *optional.RULES, *split.RULES)
+_RULES = (*_FIRST, *randomness.RULES, *behaviour.RULES, randomness.starts_vary)
 
 
 def check_env(env, *, raise_on_failure=True):
@@ -30,7 +31,7 @@ def check_env(env, *, raise_on_failure=True):
     >>> jaxenvs.check_env(jaxenvs.SimpleRocket()).ok
     True
     """
-    report = examine(_RULES, Probe(_instance(env)))
+    report = examine(_RULES, Probe(instance(env)))
     if raise_on_failure and not report.ok:
         raise ContractError(report)
     return report
@@ -46,7 +47,8 @@ def rules():
     return {rule.name: rule.statement for rule in _RULES}
 
 
-def _instance(env):
+def instance(env):
+    """The environment with its default constants, if `env` is a class of which one can be made."""
     try:
         return env() if isinstance(env, type) and issubclass(env, Environment) else env
     except Exception:

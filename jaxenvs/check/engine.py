@@ -43,7 +43,7 @@ def examine(rules, probe):
     Returns:
         A `Report`. An exception inside a check is also a finding: it comes from the environment's code.
     """
-    held, findings, skipped = [], [], []
+    held, findings, skipped, measured = [], [], [], {}
     roots = {}  # For each rule that is broken, or depends on one that is: the broken ones.
     for one in rules:
         broken_needs = list(dict.fromkeys(root for need in one.needs for root in roots.get(need, ())))
@@ -57,14 +57,16 @@ def examine(rules, probe):
             skipped.append(Skipped(one.name, str(reason)))
             continue
         findings.extend(broken)
+        measured |= {one.name: probe.measured} if probe.measured else {}
         if broken:
             roots[one.name] = [one.name]
         else:
             held.append(one.name)
-    return Report(repr_of(probe.env), tuple(held), tuple(findings), tuple(skipped))
+    return Report(repr_of(probe.env), tuple(held), tuple(findings), tuple(skipped), measured)
 
 
 def _broken(one, probe):
+    probe.measured = {}
     try:
         return [Finding(one.name, *violation) for violation in one.check(probe)]
     except NotApplicable:

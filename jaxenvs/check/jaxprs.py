@@ -25,6 +25,23 @@ def _inner(equation):
     return [value for value in jax.tree.leaves(dict(equation.params), is_leaf=is_jaxpr) if is_jaxpr(value)]
 
 
-def has_literals_only(equation):
-    """Whether an equation computes with numbers that were known when it was traced."""
-    return all(isinstance(var, jex_core.Literal) for var in equation.invars)
+def constant_equations(jaxpr, varying=None):
+    """Every equation, including those of inner jaxprs, that computes the same at every call.
+
+    Args:
+        jaxpr: a jaxpr, closed or not.
+        varying: for each of its arguments, whether it differs from call to call; by default all do.
+    """
+    jaxpr = getattr(jaxpr, "jaxpr", jaxpr)
+    depend = {var for var, varies in zip(jaxpr.invars, varying or [True] * len(jaxpr.invars)) if varies}
+    for equation in jaxpr.eqns:
+        inputs = [not isinstance(var, jex_core.Literal) and var in depend for var in equation.invars]
+        if any(inputs):
+            depend.update(equation.outvars)
+        else:
+            yield equation
+        for inner in _inner(equation):
+            arguments = getattr(inner, "jaxpr", inner).invars
+            # Of loops and branches, which pass arguments on in other ways, any may differ.
+            known = inputs if equation.primitive.name in ("jit", "pjit") else [any(inputs)] * len(arguments)
+            yield from constant_equations(inner, known)

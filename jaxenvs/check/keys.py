@@ -28,6 +28,8 @@ class Use(NamedTuple):
     place: str | None
     #: The frame of the `jax.random` function that the author's line called; None for any other caller.
     call: Any
+    #: The shape of what was drawn.
+    shape: tuple[int, ...] = ()
 
 
 class _Recorder:
@@ -98,29 +100,30 @@ def _recording_threefry():
 
 
 def _split(key, shape):
-    _record("split", key)
+    record("split", key)
     with jax.disable_jit(False):
         return _threefry.split(key, shape)
 
 
 def _random_bits(key, bit_width, shape):
-    _record("drawn from", key)
+    record("drawn from", key, shape)
     with jax.disable_jit(False):
         return _threefry.random_bits(key, bit_width, shape)
 
 
 def _fold_in(key, data):
-    _record("folded into", key)
+    record("folded into", key)
     with jax.disable_jit(False):
         return _threefry.fold_in(key, data)
 
 
-def _record(what, key):
+def record(what, key, shape=()):
+    """Notes one use of a key inside `recorded`; nothing outside it."""
     uses = _Recorder.uses
     if uses is None:
         return
     where, call = _author_line(_Recorder.files)
-    note = lambda value: uses.append(Use(what, np.asarray(value).tobytes(), where, call))  # noqa: E731
+    note = lambda value: uses.append(Use(what, np.asarray(value).tobytes(), where, call, shape))  # noqa: E731
     if isinstance(key, Tracer):
         jax.debug.callback(note, key)
     else:

@@ -22,6 +22,8 @@ WALK_STEPS = 100
 BATCH_SIZE = 32
 #: Number of draws that are examined.
 NUM_DRAWS = 512
+#: Number of sets of keys, a key for each member of the batch, that randomness is looked for in.
+KEY_SETS = 16
 
 
 class Transition(NamedTuple):
@@ -72,6 +74,8 @@ class Probe:
         self.env = env
         #: How often JAX traced `self.reset` and `self.step`.
         self.traces = collections.Counter()
+        #: What the rule that is being checked has measured, for the report.
+        self.measured = {}
 
     @functools.cached_property
     def author_files(self):
@@ -85,6 +89,10 @@ class Probe:
 
     def keys(self, use, count):
         return jax.random.split(self.key(use), count)
+
+    def key_sets(self, use):
+        """KEY_SETS sets of keys, one for each member of the batch."""
+        return (self.keys(f"{use} {i}", len(self.batch.singles)) for i in range(KEY_SETS))
 
     def defines(self, method):
         """Whether the author wrote this method."""

@@ -44,6 +44,8 @@ class Report(NamedTuple):
     findings: tuple[Finding, ...]
     #: The rules that depend on a broken one, or do not apply.
     skipped: tuple[Skipped, ...]
+    #: What rules measured, such as numbers of steps: {rule: {name: value}}.
+    measured: dict = {}  # noqa: RUF012
 
     @property
     def ok(self):

@@ -97,7 +97,7 @@ def differences(left, right, name, *, exact=True):
             found.append((path, kind(one), kind(other)))
         elif (apart := _apart(one, other, exact)).any():
             index = np.unravel_index(np.argmax(apart), apart.shape)
-            found.append((path + _subscript(index), number(one[index]), number(other[index])))
+            found.append((path + subscript(index), number(one[index]), number(other[index])))
     return found
 
 
@@ -106,7 +106,8 @@ def number(value):
     return f"{value:.7g}" if jax.numpy.issubdtype(np.asarray(value).dtype, np.floating) else str(value)
 
 
-def _subscript(index):
+def subscript(index):
+    """ "[0, 2]" for an index; empty for that of a scalar."""
     return f"[{', '.join(map(str, index))}]" if index else ""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxenvs import spaces
 from jaxenvs.check.engine import NotApplicable, rule
-from jaxenvs.check.random_walk import NUM_STEPS
+from jaxenvs.check.random_walk import NUM_ENVS, NUM_STEPS
 from jaxenvs.check.trees import differences, kind, labelled, named_leaves, number, on_host
 from jaxenvs.explain.blame import explain
 from jaxenvs.vector import VectorEnv
@@ -19,6 +19,7 @@ _MIXED = "methods must not read or mix leading batch axes"
 def jit(probe):
     fix = "use nothing from outside that changes between tracing and running: np.random, time, globals, lists"
     reported = set()
+    probe.measured["calls"] = len(probe.eager_runs)
     for run in probe.eager_runs:
         traced = getattr(probe.env, run.method)(*run.args)
         apart = differences(labelled(run.method, traced), run.result, f"{run.method}'s ", exact=False)
@@ -29,6 +30,7 @@ def jit(probe):
 
 @rule("vmap", "a batch under jax.vmap returns what single environments return", ["deterministic"])
 def vmap(probe):
+    probe.measured["members"] = len(probe.batch.singles)
     for member, name, batched, single in probe.batch_differences():
         if probe.batch.changed[member] is None:
             found = f"{name} of member {member} is {batched} in a batch, {single} alone"
@@ -40,6 +42,7 @@ def vmap(probe):
 def constants_batch(probe):
     if not jax.tree.leaves(probe.env):
         raise NotApplicable("the environment has no constants that are leaves")
+    probe.measured["changed_constants"] = [name for name, _ in probe.variants]
     expected, reported = "each member to behave as a single environment with its value", set()
     for member, name, batched, single in probe.batch_differences():
         constant = probe.batch.changed[member]
@@ -81,6 +84,7 @@ def _trace_vector_env(probe, members):
 @rule("vector-runs", "a VectorEnv of it takes 1000 random steps without an error", ["deterministic", "time-limit"])
 def vector_runs(probe):
     jax.block_until_ready(probe.random_walk)
+    probe.measured |= {"members": NUM_ENVS, "steps": NUM_STEPS}
     return ()
 
 
@@ -88,6 +92,9 @@ def vector_runs(probe):
 def observation_range(probe):
     _, extremes = probe.random_walk
     extremes = on_host(extremes)
+    for name, part in (("lowest", extremes.low), ("highest", extremes.high)):
+        reach = np.min if name == "lowest" else np.max
+        probe.measured[name] = {path: reach(leaf, axis=0) for path, leaf in named_leaves(part, "obs")}
     yield from _out_of_range(probe.env.observation_space, extremes.low, extremes.high, "obs")
 
 

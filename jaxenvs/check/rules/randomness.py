@@ -3,13 +3,16 @@
 import jax
 
 from jaxenvs.check.engine import NotApplicable, rule
-from jaxenvs.check.jaxprs import closed_over, equations, has_literals_only
+from jaxenvs.check.jaxprs import closed_over, constant_equations, equations
 from jaxenvs.check.keys import reused
 from jaxenvs.check.leaks import leaks, tracer_holders
-from jaxenvs.check.trees import differences, is_key, kind, labelled
+from jaxenvs.check.probe import KEY_SETS
+from jaxenvs.check.redraw import BITS, drawn_numbers, redrawing
+from jaxenvs.check.starts import frozen_parts
+from jaxenvs.check.trees import differences, is_key, kind, labelled, subscript
 from jaxenvs.explain.blame import where
 
-_KEY_SETS = 16
+_MOST = 3
 _SOUND = ("state-types", "observation-types", "reward", "terminated")
 
 
@@ -42,9 +45,11 @@ def keys_from_argument(probe):
     expected = "random numbers from the key that is the method's argument"
     fix = "use the method's key; if it must never change it isn't random: derive it from a constant"
     for name, jaxpr in probe.jaxprs.items():
-        for equation in equations(jaxpr):
-            if equation.primitive.name == "random_seed" and has_literals_only(equation):
+        for equation in constant_equations(jaxpr):
+            # A raw key is first an array of words.
+            if equation.primitive.name in ("random_seed", "random_wrap"):
                 yield f"{name} makes a key, the same at every call{where(equation, probe.author_files)}", expected, fix
+                break
         for array in closed_over(jaxpr):
             if is_key(array):
                 found = f"{name} uses a key that was made outside of it, {kind(array)}, the same at every call"
@@ -64,6 +69,7 @@ def deterministic(probe):
             yield f"{name} is {one}, then {other}, from the same arguments", expected, fix
             return
     reported = set()
+    probe.measured["calls"] = 3 + len(probe.eager_runs)
     for run in probe.eager_runs:
         again = probe.run_eagerly(run.method, run.args)
         if run.method in reported:
@@ -85,6 +91,7 @@ def _untouched(before, after):
 @rule("keys-used-once", "every key is split once or drawn from once", ["deterministic"])
 def keys_used_once(probe):
     reported = set()
+    probe.measured["uses_of_keys"] = sum(len(run.uses) for run in probe.eager_runs)
     for run in probe.eager_runs:
         for first, second in reused(run.uses):
             found = f"{run.method} uses one key twice: {_uses(first, second)}"
@@ -101,18 +108,49 @@ def _uses(first, second):
     return f"{used[0]}, and {used[1]}"
 
 
-@rule("keys-matter", "what is drawn from the key changes the results", ["keys-used-once", "keys-from-argument"])
+@rule("keys-matter", "each number that reset draws changes its results, and so does what step draws",
+      ["keys-used-once", "keys-from-argument"])  # fmt: skip
 def keys_matter(probe):
     drawing = {run.method for run in probe.eager_runs if any(use.what == "drawn from" for use in run.uses)}
     if not drawing & {"reset", "step"}:
         raise NotApplicable("neither reset nor step draws a random number")
-    for method in sorted(drawing & {"reset", "step"}):
-        size = len(probe.batch.singles)
-        others = (probe.run_batch(method, probe.keys(f"other {i}", size)) for i in range(_KEY_SETS))
-        if not any(differences(probe.batch_results[method], other, method) for other in others):
-            found = f"{method} draws random numbers, but returns the same for {_KEY_SETS * size} keys"
-            fix = "use what is drawn (a cast to integers turns uniforms in [0, 1) into 0), or do not draw it"
+    fix = "use what is drawn (a cast to integers turns uniforms in [0, 1) into 0), or do not draw it"
+    if "reset" in drawing:
+        useless, numbers = {}, drawn_numbers(probe.env.reset, probe.key("redrawn"), probe.author_files)
+        probe.measured["numbers_in_reset"] = len(numbers)
+        for line, position, paths in numbers:
+            if not _matters(probe, paths):
+                useless.setdefault(line, []).append(subscript(position))
+        for line, positions in useless.items():
+            found = "reset draws numbers that change nothing" + (f", at {line}" if line else "")
+            named = [position for position in positions if position]
+            yield found + (f": number {', '.join(named)}" if named else ""), "a start that depends on each of them", fix
+    if "step" in drawing:
+        others = (probe.run_batch("step", keys) for keys in probe.key_sets("other"))
+        if not any(differences(probe.batch_results["step"], other, "step") for other in others):
+            found = f"step draws random numbers, but returns the same for {KEY_SETS * len(probe.batch.singles)} keys"
             yield found, "results that differ from key to key", fix
+
+
+def _matters(probe, paths):
+    """Whether a number of `reset` changes a result for any of some keys, constants and replacements."""
+    for keys in probe.key_sets("redrawn"):
+        before = probe.run_batch("reset", redrawing(keys))
+        for path, index in paths:
+            for bits in BITS:
+                if differences(before, probe.run_batch("reset", redrawing(keys, path, index, bits)), "reset"):
+                    return True
+    return False
+
+
+@rule("starts-vary", "what varies between starts does so for any keys, from reset to reset and within a batch",
+      ["keys-matter", "vector-runs"])  # fmt: skip
+def starts_vary(probe):
+    fix = "draw it from the entire key, for each member of a batch: jax.random.uniform(key, shape)"
+    parts, probe.measured["least_share_of_starts_that_differ"] = frozen_parts(probe)
+    in_state = [part for part in parts if part[0].startswith("state")]
+    for name, frozen, varying in (in_state or parts)[:_MOST]:
+        yield f"{name} of a start never changes {frozen}; it changes {varying}", "each part to vary by itself", fix
 
 
 RULES = (

@@ -126,6 +126,7 @@ def one_trace(probe):
         "give the state the same types and structure at every step; a registered class in it must compare equal, and "
         "values that change belong in its leaves, never in static parts"
     )
+    probe.measured |= {"steps": len(probe.walk), "environments": len(probe.loop_results), "traces": dict(probe.traces)}
     for name, count in probe.traces.items():
         if count > 1:
             yield f"{name} was traced {count} times in {calls}", "one trace", fix
