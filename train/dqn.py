@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from jaxenvs import VectorEnv, constant, make_vec, rollout, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
+from jaxenvs.random.varying import varying_as
 
 from .floor import experience, gradients, networks
 from .floor.config import hyperparameters
@@ -196,7 +197,8 @@ def init(config, envs, key):
         key=run_key,
         updates=jnp.int32(0),
     )
-    return _warmed_up(config, envs, state, warm_key)._replace(epsilon=jnp.asarray(config.epsilon, jnp.float32))
+    state = _warmed_up(config, envs, varying_as(key, state), warm_key)
+    return varying_as(key, state._replace(epsilon=jnp.asarray(config.epsilon, jnp.float32)))
 
 
 @functools.partial(jax.jit, static_argnames="mesh")

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxenvs import VectorEnv, constant, make_vec, rollout, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
+from jaxenvs.random.varying import varying_as
 
 from .floor import gradients, networks
 from .floor.config import hyperparameters
@@ -203,7 +204,7 @@ def init(config, envs, key):
         log_std=jnp.full(0 if choices(envs.single_action_space) else outputs, config.log_std, jnp.float32),
     )
     env_state, obs = envs.reset(env_key)
-    return TrainState(
+    state = TrainState(
         params=params,
         optimiser=gradients.init(adam(config.max_grad_norm), params),
         obs_moments=init_moments((inputs,)),
@@ -214,6 +215,7 @@ def init(config, envs, key):
         key=run_key,
         updates=jnp.int32(0),
     )
+    return varying_as(key, state)
 
 
 @functools.partial(jax.jit, static_argnames="mesh")

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jaxenvs import VectorEnv, constant, make_vec, rollout, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
+from jaxenvs.random.varying import varying_as
 
 from .floor import gradients, networks
 from .floor.config import hyperparameters
@@ -187,7 +188,7 @@ def init(config, envs, key):
     inputs = num_features(envs.single_observation_space)
     params = networks.init(_network(config, envs), params_key, inputs)
     env_state, obs = envs.reset(env_key)
-    return TrainState(
+    state = TrainState(
         params=params,
         optimiser=gradients.init(adam(config.max_grad_norm), params),
         obs_moments=init_moments((inputs,)),
@@ -199,6 +200,7 @@ def init(config, envs, key):
         key=run_key,
         updates=jnp.int32(0),
     )
+    return varying_as(key, state)
 
 
 @functools.partial(jax.jit, static_argnames="mesh")

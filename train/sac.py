@@ -28,6 +28,7 @@ import jax.numpy as jnp
 from jaxenvs import VectorEnv, constant, make_vec, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
+from jaxenvs.random.varying import varying_as
 
 from .floor import experience, gradients, networks
 from .floor.config import hyperparameters
@@ -180,7 +181,7 @@ def init(config, envs, key):
     )
     optimisers = Params(*(gradients.init(_adam(), part) for part in params))
     played = experience.warmed_up(config, envs, play_key)
-    return TrainState(Learner(params, params.critics, optimisers), played, run_key, jnp.int32(0))
+    return varying_as(key, TrainState(Learner(params, params.critics, optimisers), played, run_key, jnp.int32(0)))
 
 
 @functools.partial(jax.jit, static_argnames="mesh")

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jaxenvs import VectorEnv, constant, make_vec, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
+from jaxenvs.random.varying import varying_as
 
 from .floor import experience, gradients, networks
 from .floor.config import hyperparameters
@@ -175,7 +176,7 @@ def init(config, envs, key):
     params = Params(networks.init(actor, actor_key, inputs), networks.init(critics, critic_key, inputs + axes))
     optimisers = Params(*(gradients.init(_adam(), part) for part in params))
     played = experience.warmed_up(config, envs, play_key)
-    return TrainState(Learner(params, params, optimisers), played, run_key, jnp.int32(0))
+    return varying_as(key, TrainState(Learner(params, params, optimisers), played, run_key, jnp.int32(0)))
 
 
 @functools.partial(jax.jit, static_argnames="mesh")

@@ -261,6 +261,18 @@ def test_many_updates_and_other_rates_are_traced_once(name):
 
 
 @pytest.mark.parametrize("name", sorted(LISTED))
+def test_a_device_of_a_shard_map_trains_with_its_own_key(name):
+    case, mesh = CASES[name], jax.make_mesh((1,), ("runs",), axis_types=(jax.sharding.AxisType.Auto,))
+    train = lambda key: case.module.train(case.tiny, case.envs(), key, 2)[1]  # noqa: E731
+    runs = jax.sharding.PartitionSpec("runs")
+    local = jax.shard_map(
+        lambda keys: jax.tree.map(lambda x: x[None], train(keys[0])), mesh=mesh, in_specs=runs, out_specs=runs
+    )
+    metrics = jax.eval_shape(local, jax.random.split(jax.random.key(0), 1))
+    assert {leaf.shape for leaf in jax.tree.leaves(metrics)} == {(1, 2)}
+
+
+@pytest.mark.parametrize("name", sorted(LISTED))
 @pytest.mark.parametrize("kind, env", [("discrete", Probe()), ("box", Target())])
 def test_an_algorithm_acts_in_the_kinds_of_space_that_it_is_listed_for(name, kind, env):
     case = CASES[name]

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
+from jaxenvs.random.varying import varying_as
 from jaxenvs.rollout import rollout
 from jaxenvs.vector import where_done
 
@@ -77,7 +78,7 @@ def evaluate(envs, act, key, mesh=None):
         )  # fmt: skip
         return index + 1, state, obs, total
 
-    over = jnp.zeros(envs.num_envs, bool)
+    over = varying_as(key, jnp.zeros(envs.num_envs, bool))
     nothing = Episodes(state.episode_return, state.episode_length, obs, over)
     # Devices that share the episodes wait for each other at every look.
     return jax.lax.while_loop(running, look, (jnp.int32(0), state, obs, (nothing, over)))[-1][0]

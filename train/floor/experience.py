@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxenvs.random import fusable
+from jaxenvs.random.varying import varying_as
 
 from .episodes import episode_metrics, staggered
 from .heads import features, num_features, num_outputs, to_action
@@ -110,7 +111,7 @@ def warmed_up(config, envs, key):
         recent=None,
         replay=init_replay(_example(inputs, axes), config.capacity, config.num_envs),
     )
-    begun, recent = play(config, envs, _at_random, first_key, begun, config.n_step - 1)
+    begun, recent = play(config, envs, _at_random, first_key, varying_as(key, begun), config.n_step - 1)
 
     def block(index, experience):
         block_key = jax.random.fold_in(rest_key, index)

@@ -110,6 +110,15 @@ def test_the_policy_gets_a_new_key_at_every_step():
     assert (np.asarray(episodes.episode_return)[long] % 10 != 0).any()
 
 
+def test_a_device_of_a_shard_map_evaluates_with_its_own_key():
+    envs, one = jaxenvs.make_vec(Countdown(), 3), jax.sharding.PartitionSpec("runs")
+    mesh = jax.make_mesh((1,), ("runs",), axis_types=(jax.sharding.AxisType.Auto,))
+    play = lambda keys: evaluate(envs, left_modulo_3, keys[0]).episode_return  # noqa: E731
+    keys = jax.random.split(jax.random.key(0), 1)
+    local = jax.shard_map(play, mesh=mesh, in_specs=one, out_specs=one)
+    assert jax.eval_shape(local, keys).shape == (3,)
+
+
 def test_an_environment_without_a_time_limit_is_refused():
     envs = jaxenvs.make_vec(Countdown(), 3, max_episode_steps=None)
     with pytest.raises(ValueError, match=r"needs a time limit, and Countdown\(\) has none: make_vec\(.*max_episode_st"):
