@@ -56,7 +56,7 @@ INTEROP := wrappers sb3 gymnax rllib
 # A CUDA build of PyTorch is several gigabytes: TORCH=torch==2.13.0 or the like asks for one that is at hand.
 TORCH ?= torch
 CLIENTS_wrappers := $(TORCH) moviepy array-api-compat
-CLIENTS_sb3 := $(TORCH) stable-baselines3
+CLIENTS_sb3 := $(TORCH) stable-baselines3 moviepy
 CLIENTS_gymnax := gymnax rejax evosax
 CLIENTS_rllib := $(TORCH) 'ray[rllib]'
 

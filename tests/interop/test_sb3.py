@@ -11,7 +11,7 @@ pytest.importorskip("stable_baselines3")
 from stable_baselines3 import DQN, PPO, TD3
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.vec_env import VecMonitor, VecVideoRecorder
 
 import jaxenvs
 from jaxenvs.bridges.gymnasium import GymnasiumEnv
@@ -65,6 +65,24 @@ def test_seeds_reproduce():
     again = envs.reset()
     envs.seed(5)
     assert (envs.reset() == first).all() and (again != first).any()
+
+
+def test_its_recorder_films_a_batch(tmp_path):
+    envs = JaxVecEnv("CartPole-v1", 2, render_mode="rgb_array")
+    assert envs.render_mode == "rgb_array"
+    recorder = VecVideoRecorder(envs, str(tmp_path), record_video_trigger=lambda step: step == 0, video_length=5)
+    recorder.reset()
+    for _ in range(8):
+        recorder.step(np.ones(2, int))
+    recorder.close()
+    assert [path.suffix for path in tmp_path.iterdir()] == [".mp4"]
+
+
+def test_its_wrappers_read_the_spec():
+    envs = JaxVecEnv("CartPole-v1", 2)
+    assert [spec.id for spec in envs.get_attr("spec")] == ["jaxenvs/CartPole-v1"] * 2
+    assert envs.spec.max_episode_steps == 500
+    assert JaxVecEnv(jaxenvs.CartPole(), 2).get_attr("spec") == [None, None]
 
 
 def test_its_evaluation_agrees_with_ours():
