@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from jaxenvs.misuse import brief
+
 _INT32 = np.iinfo(np.int32)
 # What people call the time limit.
 _LIMITS = {"max_episode_steps", "max_steps", "max_episode_length", "max_steps_in_episode", "time_limit", "horizon"}
@@ -53,6 +55,9 @@ def static(default, *, low=None, high=None, above=None, below=None) -> Any:
 
 def _limits(low, high, above, below):
     limits = {"low": low, "high": high, "above": above, "below": below}
+    for name, limit in limits.items():
+        if limit is not None and not isinstance(limit, numbers.Real):
+            raise TypeError(f"{name} of a constant must be a number or None, got {brief(limit)}")
     least = [limit for limit in (low, above) if limit is not None]
     most = [limit for limit in (high, below) if limit is not None]
     if least and most and max(least) > min(most):
@@ -109,7 +114,7 @@ def _checked_field(owner, field, value):
         return value
     kind = kind_of(field.default)
     if not isinstance(value, numbers.Real | np.generic):
-        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, not several, got {value!r}")
+        raise TypeError(f"{where} must be {_KIND_WORDS[kind]}, not several, got {brief(value)}")
     array = np.asarray(value)
     _check_kind(where, kind, array)
     _check_limits(where, field.metadata["limits"], kind, array)
@@ -140,9 +145,9 @@ def _as_array(where, value):
     try:
         array = np.asarray(value)
     except Exception as error:
-        raise TypeError(f"{where} must be a number or an array of numbers, got {value!r}") from error
+        raise TypeError(f"{where} must be a number or an array of numbers, got {brief(value)}") from error
     if array.dtype.kind not in "biuf" and not isinstance(value, jax.Array):
-        raise TypeError(f"{where} must be a number or an array of numbers, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"{where} must be a number or an array of numbers, got {brief(value)} ({type(value).__name__})")
     return array
 
 

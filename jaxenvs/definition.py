@@ -8,9 +8,9 @@ import jax
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
-from jaxenvs.misuse import ABSENT, explained_state, misused, refuse_batched
+from jaxenvs.misuse import ABSENT, brief, check_form, checked_shape, explained_state, misused, refuse_batched
 from jaxenvs.precision import in_32_bits
-from jaxenvs.random import as_key, one_key, with_keys
+from jaxenvs.random import checked_key, one_key, with_keys
 from jaxenvs.random.varying import varying_as
 
 _DEFAULTS = "a default is a number or a tuple of numbers"
@@ -28,8 +28,10 @@ def define(cls, base):
     cls.__init__ = _init
     for name in METHODS.keys() & vars(cls).keys():
         setattr(cls, name, METHODS[name](vars(cls)[name]))
-    if inspect.isfunction(vars(cls).get("render")):
-        cls.render = _show(vars(cls)["render"])
+    for name in ("observe", "describe", "render"):
+        own = vars(cls).get(name)
+        if inspect.isfunction(own) and own is not vars(base)[name]:
+            setattr(cls, name, _show(own))
     _register_pytree(cls)
 
 
@@ -135,10 +137,9 @@ def _layout(fields):
 def _init(self, *unnamed, **given):
     fields = init_fields(type(self))
     if unnamed:
-        example = f", such as {fields[0].name}={unnamed[0]!r}" if fields else ""
-        raise TypeError(
-            f"{type(self).__name__} takes its constants by name{example}; got {unnamed[0]!r} without a name"
-        )
+        first = brief(unnamed[0])
+        example = f", such as {fields[0].name}={first}" if fields else ""
+        raise TypeError(f"{type(self).__name__} takes its constants by name{example}; got {first} without a name")
     # Not by identity: in another process cloudpickle makes another one.
     missing = type(dataclasses.MISSING)
     defaults = {field.name: field.default for field in fields if not isinstance(field.default, missing)}
@@ -184,27 +185,24 @@ def _jit_reset(method):
     def reset(self, key=ABSENT, **others):
         if key is ABSENT or others:
             raise misused(self, "reset(key) -> (state, obs)")
-        return traced(self, _checked_key(key))
+        return traced(self, checked_key(key))
 
     reset.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return reset
 
 
 def _show(method):
-    """`render`, which says what it takes where it is given nothing."""
+    """A method of a state, such as `render`, which says what it takes where it is given something else."""
+    name = method.__name__
 
     @functools.wraps(method)
-    def render(self, state=ABSENT, **others):
+    def show(self, state=ABSENT, **others):
         if state is ABSENT or others:
-            raise misused(self, "render(state) -> picture")
-        return method(self, state)
+            raise misused(self, "render(state) -> picture" if name == "render" else f"{name}(state)")
+        with explained_state(lambda: self.reset(jax.random.key(0))[0], state, f"{type(self).__name__}.{name}"):
+            return method(self, state)
 
-    return render
-
-
-def _checked_key(key):
-    """`key`; one that is not a JAX array is checked here, where an error can still name its value."""
-    return key if isinstance(key, jax.Array) else as_key(key)
+    return show
 
 
 def _jit_step(method):
@@ -215,6 +213,8 @@ def _jit_step(method):
         key = one_key(key, where)
         refuse_batched(self, _names(type(self))[0])
         action = spaces.as_element(self.action_space, action, where=f"{where}: action")
+        # Of another batch size it might be broadcast in silence.
+        check_form(jax.eval_shape(lambda: self.reset(key)[0]), state, where)
         with explained_state(lambda: self.reset(key)[0], state, where):
             return varying_as(key, with_keys(functools.partial(method, self), key, state, action))
 
@@ -225,7 +225,14 @@ def _jit_step(method):
             raise misused(self, "step(key, state, action) -> (state, Step)")
         if not isinstance(action, jax.Array):
             spaces.check_host_value(self.action_space, action, where=f"{type(self).__name__}.step: action")
-        return traced(self, _checked_key(key), state, action)
+        key = checked_key(key)
+        try:
+            return traced(self, key, state, action)
+        except TypeError as error:
+            check_form(
+                jax.eval_shape(lambda: self.reset(jax.random.key(0))[0]), state, f"{type(self).__name__}.step", error
+            )
+            raise
 
     step.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return step
@@ -241,7 +248,7 @@ def _jit_draw(method):
     @in_32_bits
     @functools.wraps(method)
     def draw(self, key, shape=()):
-        return traced(self, _checked_key(key), shape)
+        return traced(self, checked_key(key), checked_shape(f"{type(self).__name__}.{method.__name__}: shape", shape))
 
     draw.jitted = traced  # pyright: ignore[reportAttributeAccessIssue]
     return draw

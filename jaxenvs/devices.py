@@ -5,6 +5,8 @@ import os
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from jaxenvs.misuse import brief
+
 _FLAGS = {
     # LLVM uses half of a 512-bit processor otherwise; narrower processors ignore it.
     "--xla_cpu_prefer_vector_width": "512",
@@ -67,6 +69,7 @@ def over_devices(tree):
     Returns:
         The same tree, sharded.
     Raises:
+        TypeError: for a leaf that is no array.
         ValueError: if the number of devices does not divide the batch.
 
     >>> import jax, jaxenvs
@@ -75,6 +78,9 @@ def over_devices(tree):
     >>> obs.shape
     (8, 4)
     """
+    for leaf in jax.tree.leaves(tree):
+        if not isinstance(leaf, jax.Array) and getattr(getattr(leaf, "dtype", None), "kind", "O") in "OUS":
+            raise TypeError(f"over_devices: tree must have arrays for leaves, got {brief(leaf)}")
     sizes = {leaf.shape[0] if leaf.ndim else None for leaf in jax.tree.leaves(tree)}
     count = jax.device_count()
     for size in sizes:

@@ -1,10 +1,14 @@
 """What people do to environments that cannot work, and the sentence that says what to do instead."""
 
 import contextlib
+import operator
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
+
+_ARRAYS = jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct
 
 
 class Absent:
@@ -45,24 +49,96 @@ def explained_state(reset, state, where):
     try:
         yield
     except (AttributeError, TypeError, ValueError, IndexError, AssertionError) as error:
-        expected = jax.eval_shape(reset)
-        if _form(state) == _form(expected):
-            raise
         failed = error
     else:
         return
-    wanted = shown(expected)
-    raise TypeError(f"{where}: state must be {wanted}, as reset returns it, got {shown(state)}") from failed
+    check_form(jax.eval_shape(reset), state, where, failed)
+    raise failed
+
+
+def check_form(expected, given, where, cause=None, what="state"):
+    """Refuses a pytree of another structure or other shapes than the one that `reset` returns, with a TypeError.
+
+    Args:
+        expected: what it should be, arrays or their shapes and dtypes.
+        given: what was given.
+        where: the method, for the message.
+        cause: the exception that this one explains.
+        what: the name of the argument.
+    """
+    if _form(given) != _form(expected):
+        raise TypeError(
+            f"{where}: {what} must be {shown(expected)}, as reset returns it, got {shown(given)}"
+        ) from cause
 
 
 def shown(tree):
     """A state in few words, such as `State(x f32[3], y i32[])`."""
     if hasattr(tree, "_fields"):
         return f"{type(tree).__name__}({', '.join(f'{name} {shown(part)}' for name, part in tree._asdict().items())})"
-    if not isinstance(tree, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct):
-        return f"{tree!r:.60}"
+    if not isinstance(tree, _ARRAYS):
+        return brief(tree)
     return f"{tree.dtype}[{','.join(map(str, tree.shape))}]"
 
 
+class _Bare(str):
+    """Text that is printed without quotes."""
+
+    __repr__ = str.__str__
+
+
+def brief(value, length=80):
+    """A value in one short line; arrays of JAX by dtype and shape, unless they are plain numbers."""
+    with contextlib.suppress(Exception):
+        value = jax.tree.map(lambda leaf: _Bare(_brief_array(leaf)) if isinstance(leaf, jax.Array) else leaf, value)
+    return f"{' '.join(repr(value).split()):.{length}}"
+
+
+def _brief_array(array):
+    number = not isinstance(array, Tracer) and array.shape == () and getattr(array.dtype, "kind", "V") in "biufc"
+    return str(array) if number else shown(array)
+
+
+def as_int(value):
+    """A value as an int; None if it is not an integer, or has no value yet, as inside `jax.jit`."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def checked_int(where, value, least=0):
+    """An integer of at least `least` that fits in 32 bits, as an int.
+
+    Raises:
+        TypeError: for what is not an integer.
+        ValueError: for one that is too small or too large.
+    """
+    number = as_int(value)
+    if number is None:
+        raise TypeError(f"{where} must be an integer of at least {least}, got {brief(value)}")
+    if number < least:
+        raise ValueError(f"{where} must be at least {least}, got {number}")
+    if number >= 2**31:
+        raise ValueError(f"{where} must be below 2**31, got {number}")
+    return number
+
+
+def checked_shape(where, shape):
+    """A shape; refuses what is not a tuple of integers of at least 0, with a ValueError."""
+    sizes = [as_int(size) for size in shape] if type(shape) is tuple else [None]
+    if any(size is None or not 0 <= size < 2**31 for size in sizes):
+        raise ValueError(f"{where} must be a tuple of integers of at least 0, such as (3,), got {brief(shape)}")
+    return shape
+
+
 def _form(tree):
-    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
+    # Not the structure itself: what parts of it are equal is the author's affair.
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    known = _ARRAYS | bool | int | float
+    shapes = [
+        (jax.tree_util.keystr(path), np.shape(leaf) if isinstance(leaf, known) else None) for path, leaf in leaves
+    ]
+    return shapes if isinstance(tree, _ARRAYS) else (type(tree), shapes)

@@ -10,6 +10,7 @@ from jaxenvs.constants import checked
 from jaxenvs.core import Environment
 from jaxenvs.ids import IDS, register_with_gymnasium
 from jaxenvs.loading import is_entry, load
+from jaxenvs.misuse import brief, checked_int
 from jaxenvs.vector import VectorEnv, constant_axes
 
 _ID = re.compile(r"^(?:[\w-]+/)?[\w.-]+-v\d+$")
@@ -86,7 +87,7 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, force=False, **cons
     if not _ID.match(id):
         raise ValueError(f"an id must look like 'Name-v0' or 'namespace/Name-v0', got {id!r}")
     if not (isinstance(entry_point, str) and ":" in entry_point) and not _is_environment(entry_point):
-        raise TypeError(f"{id}: entry_point must be an Environment class or 'module:Class', got {entry_point!r}")
+        raise TypeError(f"{id}: entry_point must be an Environment class or 'module:Class', got {brief(entry_point)}")
     if not isinstance(force, bool):
         constants, force = {"force": force, **constants}, False
     if id in registry and not force:
@@ -95,7 +96,7 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, force=False, **cons
             "replace it by force=True"
         )
     if max_episode_steps is not _DEFAULT and max_episode_steps is not None:
-        max_episode_steps = _positive_int(f"{id}: max_episode_steps", max_episode_steps)
+        max_episode_steps = checked_int(f"{id}: max_episode_steps", max_episode_steps, 1)
     if not isinstance(entry_point, str):
         constants = checked(entry_point, constants)
     registry[id] = Spec(id, entry_point, max_episode_steps, constants)
@@ -150,11 +151,11 @@ def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
         env, limit = id.replace(**constants), type(id).max_episode_steps
     else:
         env, limit = make(id, **constants), time_limit(id)
-    num_envs = _positive_int("num_envs", num_envs)
+    num_envs = checked_int("num_envs", num_envs, 1)
     if max_episode_steps is not _DEFAULT:
         limit = max_episode_steps
     constant_axes(env, num_envs)
-    return VectorEnv(env, num_envs, None if limit is None else _positive_int("max_episode_steps", limit))
+    return VectorEnv(env, num_envs, None if limit is None else checked_int("max_episode_steps", limit, 1))
 
 
 def spec(id):
@@ -176,14 +177,6 @@ def time_limit(id):
     """The time limit of an id, steps; None for none."""
     found = spec(id)
     return found.load().max_episode_steps if found.max_episode_steps is _DEFAULT else found.max_episode_steps
-
-
-def _positive_int(name, value):
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer of at least 1, got {value!r}")
-    if value.__index__() < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return value.__index__()
 
 
 def _is_environment(entry_point):

@@ -10,10 +10,19 @@ from gymnasium import spaces
 from jaxenvs.captured import capture, staged
 from jaxenvs.core import Environment
 from jaxenvs.definition import METHODS
-from jaxenvs.misuse import shown
-from jaxenvs.random import one_key, with_keys
+from jaxenvs.misuse import brief, check_form, checked_int, shown
+from jaxenvs.random import checked_key, one_key, with_keys
 from jaxenvs.random.varying import varying_as
-from jaxenvs.vector import VectorStep, advance, check_state, checked_actions, observe_all, same_step, step_shapes
+from jaxenvs.vector import (
+    VectorStep,
+    advance,
+    check_state,
+    checked_actions,
+    observe_all,
+    reset_shapes,
+    same_step,
+    step_shapes,
+)
 
 # Options of XLA for one function. `tune_cpu` sets more, which hold for a process.
 _OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_enable_concurrency_optimized_scheduler": False}
@@ -89,12 +98,16 @@ def rollout(envs, policy, key, state, obs, num_steps, collect=None, fold=None) -
     >>> total.shape
     (4,)
     """
-
-    num_steps = _count(num_steps)
+    num_steps, key = checked_int("rollout: num_steps", num_steps), checked_key(key)
+    _check_functions(policy, collect, fold)
     check_state(state, "rollout", "envs, policy, key, state, obs, num_steps")
     if any(jnp.shape(leaf)[:1] != (envs.num_envs,) for leaf in jax.tree.leaves(obs)):
         raise ValueError(f"rollout: obs must be that of {envs.num_envs} environments, got {shown(obs)}")
     taken = functools.partial(_taken, collect)
+    if not staged(envs, key, state, obs):
+        fresh, first_obs = reset_shapes(envs, one_key(key, "rollout"))
+        check_form(fresh, state, "rollout")
+        check_form(first_obs, obs, "rollout", what="obs")
     captured = None if staged(envs, key, state, obs, fold) else _captured(envs, policy, key, state, obs, taken, fold)
     if captured is None:
         return scan_steps(envs, policy, key, state, obs, num_steps, lambda moment: taken(*moment[:4]), fold)
@@ -102,12 +115,13 @@ def rollout(envs, policy, key, state, obs, num_steps, collect=None, fold=None) -
     return _program(num_steps, *functions)(envs, key, state, obs, None if fold is None else fold[1], consts)
 
 
-def _count(num_steps):
-    if isinstance(num_steps, bool) or not hasattr(num_steps, "__index__"):
-        raise TypeError(f"rollout: num_steps must be a Python integer of at least 0, got {num_steps!r}")
-    if num_steps.__index__() < 0:
-        raise ValueError(f"rollout: num_steps must be at least 0, got {num_steps}")
-    return num_steps.__index__()
+def _check_functions(policy, collect, fold):
+    if not callable(policy):
+        raise TypeError(f"rollout: policy must be a function of (key, obs), got {brief(policy)}")
+    if collect is not None and not callable(collect):
+        raise TypeError(f"rollout: collect must be a function or None, got {brief(collect)}")
+    if fold is not None and not (isinstance(fold, tuple | list) and len(fold) == 2 and callable(fold[0])):
+        raise TypeError(f"rollout: fold must be a pair (function, start) or None, got {brief(fold)}")
 
 
 @jax.tree_util.register_static
@@ -133,7 +147,7 @@ class Moment(NamedTuple):
 
 def _taken(collect, obs, action, extra, step):
     if extra is NO_EXTRA:
-        return (collect or transitions)(obs, action, step)
+        return (transitions if collect is None else collect)(obs, action, step)
     if collect is None:
         return transitions(obs, action, step), extra
     return collect(obs, action, extra, step)

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from jax.core import Tracer
 
+from jaxenvs.misuse import brief, checked_shape
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import one_key
 
@@ -40,8 +41,7 @@ def sample(space, key, shape=()):
     >>> jaxenvs.spaces.sample(gymnasium.spaces.Discrete(4), jax.random.key(0), (3,)).shape
     (3,)
     """
-    if not isinstance(shape, tuple) or any(not hasattr(size, "__index__") or size < 0 for size in shape):
-        raise ValueError(f"spaces.sample: shape must be a tuple of integers of at least 0, such as (3,), got {shape!r}")
+    checked_shape("spaces.sample: shape", shape)
     key = one_key(key, "spaces.sample")
     match space:
         case spaces.Discrete():
@@ -87,7 +87,9 @@ def contains(space, x):
         return jnp.bool_(_contains_host(space, x))
     if x.shape != space.shape or not _same_kind(space, x.dtype):
         return jnp.bool_(False)
-    return jnp.all((x >= low) & (x <= high))
+    # Numbers of several kinds may be compared, whatever JAX's rule is for the code around.
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.all((x >= low) & (x <= high))
 
 
 def _contains_host(space, x):
@@ -159,7 +161,10 @@ def as_element(space, x, *, where):
             except (ValueError, TypeError) as error:
                 raise type(error)(f"{where} must be an element of {space}: {error}") from None
     bounds(space)
-    array = jnp.asarray(x)
+    try:
+        array = jnp.asarray(x)
+    except (TypeError, ValueError):
+        raise TypeError(f"{where} must be in {space}, got {brief(x)}") from None
     if not _same_kind(space, array.dtype):
         raise TypeError(f"{where} must have a dtype like {jax_dtype(space)} for {space}, got {array.dtype}")
     if array.shape != space.shape:
@@ -216,9 +221,9 @@ def _check_host_array(space, x, where):
     low, high = bounds(space)
     array = _host_array(x)
     if array is None:
-        raise TypeError(f"{where} must be in {space}, got {x!r:.60}")
+        raise TypeError(f"{where} must be in {space}, got {brief(x)}")
     if array.shape == space.shape and _same_kind(space, array.dtype) and not np.all((array >= low) & (array <= high)):
-        raise ValueError(f"{where} must be in {space}, got {x!r}")
+        raise ValueError(f"{where} must be in {space}, got {brief(x)}")
 
 
 def _integers(key, shape, n):
@@ -277,4 +282,4 @@ def _all(flags):
 
 
 def _no_fixed_shape(space):
-    return TypeError(f"jaxenvs needs a space whose elements have one fixed shape, got {space!r}")
+    return TypeError(f"jaxenvs needs a space whose elements have one fixed shape, got {brief(space)}")

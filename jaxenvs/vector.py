@@ -14,9 +14,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxenvs import spaces
 from jaxenvs.core import Environment, has_split
-from jaxenvs.misuse import explained_state, shown
+from jaxenvs.misuse import check_form, explained_state, shown
 from jaxenvs.precision import in_32_bits
-from jaxenvs.random import one_key
+from jaxenvs.random import checked_key, one_key
 from jaxenvs.random.varying import varying_as
 
 
@@ -93,7 +93,7 @@ class VectorEnv:
         Returns:
             (VectorState, obs).
         """
-        return _reset(self, key)
+        return _reset(self, checked_key(key))
 
     @in_32_bits
     def step(self, key, state, action):
@@ -110,7 +110,7 @@ class VectorEnv:
                 NumPy arrays, for one outside the space. See `Environment.step` for what happens inside `jit`.
         """
         check_state(state, f"VectorEnv({type(self.env).__name__}).step", "key, state, action")
-        action = checked_actions(self, action)
+        key, action = checked_key(key), checked_actions(self, action)
         if any(isinstance(leaf, Tracer) for leaf in (key, action, *jax.tree.leaves(state))):
             return _step(self, key, state, action)
         return _step_by_parts(*self._parts(getattr(state.episode_length, "sharding", None)), key, state, action)
@@ -175,6 +175,12 @@ def _refuse_explicit(tree):
 
 
 @in_32_bits
+def reset_shapes(envs, key):
+    """(VectorState, obs) of a reset, with a `jax.ShapeDtypeStruct` for each array."""
+    return _reset.eval_shape(envs, key)
+
+
+@in_32_bits
 def step_shapes(envs, key, state, action):
     """The `VectorStep` of a step, with a `jax.ShapeDtypeStruct` for each array."""
     return _step.eval_shape(envs, key, state, action)[1]
@@ -209,6 +215,8 @@ def advance(envs, key, state, action):
     truncated = truncated_all(envs, moved.episode_length)
     moved, step, truncated = varying_as(step_key, (moved, step, truncated))
     fresh, fresh_obs = _start(envs, start_key)
+    # Of another batch size or environment, it might have been broadcast in silence.
+    check_form(fresh, state, where)
     return Advance(moved, step, truncated, fresh, fresh_obs)
 
 

@@ -12,12 +12,12 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # Modules of one floor, from the ground up; a name stands for the file or for everything in the package.
 JAXENVS = [
+    {"jaxenvs.misuse"},
     {
         "jaxenvs.captured",
         "jaxenvs.constants",
         "jaxenvs.devices",
         "jaxenvs.ids",
-        "jaxenvs.misuse",
         "jaxenvs.precision",
         "jaxenvs.random",
         "jaxenvs.render",

@@ -11,7 +11,14 @@ import jax
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from jaxenvs.bridges.gymnasium_checks import check_process, checked_seed, given_state, is_forked
+from jaxenvs.bridges.gymnasium_checks import (
+    check_process,
+    checked_mode,
+    checked_options,
+    checked_seed,
+    given_state,
+    is_forked,
+)
 from jaxenvs.bridges.gymnasium_constants import ConstantAttributes, refuse_meant
 from jaxenvs.bridges.gymnasium_io import action_writer, info_reader, observation_reader
 from jaxenvs.bridges.gymnasium_program import program_of
@@ -52,10 +59,7 @@ class GymnasiumEnv(ConstantAttributes, gymnasium.Env):
     def __init__(self, env_id, *, render_mode=None, device="cpu", **constants):
         self.env = env_id.replace(**constants) if isinstance(env_id, Environment) else make(env_id, **constants)
         modes = _render_modes(type(self.env))
-        if render_mode is not None and render_mode not in modes:
-            raise ValueError(
-                f"{type(self.env).__name__}: render_mode must be one of {[None, *modes]}, got {render_mode!r}"
-            )
+        checked_mode(self.env, render_mode, modes)
         self.metadata = {"render_modes": modes, "render_fps": self.env.render_fps}
         self.render_mode = render_mode
         self._device = device
@@ -91,6 +95,7 @@ class GymnasiumEnv(ConstantAttributes, gymnasium.Env):
             RuntimeError: in a process that was forked after JAX had started.
         """
         check_process()
+        options = checked_options(options, ("state",))
         super().reset(seed=checked_seed(seed))
         now = self._now
         if seed is not None:
@@ -205,8 +210,6 @@ class GymnasiumEnv(ConstantAttributes, gymnasium.Env):
         return np.uint32(self.np_random.integers(2**32, dtype=np.uint32))
 
     def _started_from(self, out, options):
-        if unknown := options.keys() - {"state"}:
-            raise ValueError(f"reset(options=...) accepts only 'state', got {min(unknown)!r}")
         program = self._program
         if type(self.env).observe is Environment.observe:
             raise ValueError(f"{type(self.env).__name__} does not define observe(state), which a given state needs")

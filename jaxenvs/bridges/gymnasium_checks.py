@@ -1,10 +1,13 @@
 """What both Gymnasium bridges refuse: seeds and states that do not fit, and a process in which JAX cannot run."""
 
+import collections.abc
 import os
 
 import jax
 import numpy as np
 from jax._src import xla_bridge
+
+from jaxenvs.misuse import as_int, brief
 
 _FORKED = {"here": False, "jax_runs": False}
 _KINDS = {"b": "True or False", "i": "an integer", "u": "an integer of at least 0", "f": "a number"}
@@ -45,11 +48,37 @@ def checked_seed(seed):
     """
     if seed is None:
         return None
-    if isinstance(seed, bool | np.bool_) or not hasattr(seed, "__index__") or np.ndim(seed):
-        raise TypeError(f"seed must be an integer of at least 0, or None; got {seed!r}")
-    if seed.__index__() < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}")
-    return seed.__index__()
+    number = as_int(seed)
+    if number is None:
+        raise TypeError(f"seed must be an integer of at least 0, or None; got {brief(seed)}")
+    if number < 0:
+        raise ValueError(f"seed must be at least 0, got {number}")
+    return number
+
+
+def checked_mode(env, render_mode, modes):
+    """A render mode, one of `modes` or None; a ValueError for another."""
+    if render_mode is not None and not (isinstance(render_mode, str) and render_mode in modes):
+        raise ValueError(f"{type(env).__name__}: render_mode must be one of {[None, *modes]}, got {brief(render_mode)}")
+    return render_mode
+
+
+def checked_options(options, known):
+    """The options of a reset, a dict.
+
+    Args:
+        options: a mapping, or None for none.
+        known: the names that it may have.
+    Raises:
+        TypeError: for what is neither.
+        ValueError: for another name.
+    """
+    options = {} if options is None else options
+    if not isinstance(options, collections.abc.Mapping):
+        raise TypeError(f"reset(options=...) must be a dict or None, got {brief(options)}")
+    if unknown := [name for name in options if name not in known]:
+        raise ValueError(f"reset(options=...) accepts only {' and '.join(map(repr, known))}, got {unknown[0]!r}")
+    return dict(options)
 
 
 def given_state(state, given):
@@ -69,7 +98,7 @@ def given_state(state, given):
     if not hasattr(state, "_fields"):
         return _like("state", given, state)
     if not hasattr(given, "keys"):
-        raise TypeError(f"options['state'] must map names of fields to numbers, or be a full state, got {given!r}")
+        raise TypeError(f"options['state'] must map names of fields to numbers, or be a full state, got {brief(given)}")
     if unknown := [name for name in given if name not in state._fields]:
         raise ValueError(f"a state has the fields {', '.join(state._fields)}; got {unknown[0]!r}")
     return state._replace(**{name: _like(f"state.{name}", given[name], getattr(state, name)) for name in given})
@@ -83,7 +112,7 @@ def _like(where, given, old):
     if structure == jax.tree.structure(0):
         return _like_array(where, given, old)
     if there != structure:
-        raise TypeError(f"{where} must have the structure {structure}, got {given!r}")
+        raise TypeError(f"{where} must have the structure {structure}, got {brief(given)}")
     return jax.tree.unflatten(structure, [_like_array(where, *pair) for pair in zip(found, leaves, strict=True)])
 
 
@@ -92,10 +121,10 @@ def _like_array(where, given, old):
     try:
         value = np.asarray(given)
     except (ValueError, TypeError):
-        raise TypeError(f"{where} must be an array of one shape, got {given!r}") from None
+        raise TypeError(f"{where} must be an array of one shape, got {brief(given)}") from None
     kind = old.dtype.kind
     if value.dtype.kind not in {"b": "b", "f": "fiu"}.get(kind, "iu"):
-        raise TypeError(f"{where} must be {_KINDS.get(kind, old.dtype)}, got {given!r}")
+        raise TypeError(f"{where} must be {_KINDS.get(kind, old.dtype)}, got {brief(given)}")
     if value.shape != old.shape:
         raise ValueError(f"{where} must have the shape {old.shape}, got {value.shape}")
     with np.errstate(over="ignore"):

@@ -7,6 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import InvalidAction
 
+from jaxenvs.misuse import brief
+
 #: An action outside a Box of floats by at most this part of its range is clipped: networks and their scaling round.
 NEAR = 1e-3
 
@@ -90,7 +92,10 @@ def _write_choice(space, first, end, at, words, action):
 
 
 def _write_numbers(space, kinds, low, high, at, words, action):
-    array = np.asarray(action)
+    try:
+        array = np.asarray(action)
+    except (TypeError, ValueError):
+        raise _refused(space, action) from None
     if array.shape != space.shape or array.dtype.kind not in kinds:
         raise _refused(space, action)
     numbers = array.ravel().tolist()
@@ -132,4 +137,4 @@ def _write_any(space, packing, at, words, action):
 
 
 def _refused(space, action):
-    return InvalidAction(f"an action must be in {space}, got {action!r} ({type(action).__name__})")
+    return InvalidAction(f"an action must be in {space}, got {brief(action)} ({type(action).__name__})")

@@ -1,5 +1,6 @@
 """What the bridge to one Gymnasium environment compiles: starts and steps on flat rows of words."""
 
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from jaxenvs.bridges.packing import Packing
 from jaxenvs.core import has_split
+from jaxenvs.misuse import brief
 from jaxenvs.spaces import sample
 
 #: How many starts and steps get their random numbers at once.
@@ -24,7 +26,17 @@ def program_of(env, device):
     """
     leaves, structure = jax.tree.flatten(jax.eval_shape(lambda: env))
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    return _program(_Kind(structure, shapes, _has_defaults(env), env), device)
+    return _program(_Kind(structure, shapes, _has_defaults(env), env), _checked_device(device))
+
+
+def _checked_device(device):
+    found = device
+    if isinstance(device, str):
+        with contextlib.suppress(RuntimeError):
+            found = jax.devices(device)[0]
+    if not isinstance(found, jax.Device):
+        raise ValueError(f"device must be 'cpu', 'gpu', 'tpu' or a jax.Device of this machine, got {brief(device)}")
+    return found
 
 
 def _has_defaults(env):
@@ -70,7 +82,7 @@ class Program:
         self.constant_slice = slice(self.action_slice.stop, self.action_slice.stop + self.constants.size)
         #: Words of a step's input (state, draws, action, constants), and output (state, observation, reward, end).
         self.words, self.outputs = self.constant_slice.stop, first + self.observations.size + 2
-        where = jax.sharding.SingleDeviceSharding(jax.devices(device)[0] if isinstance(device, str) else device)
+        where = jax.sharding.SingleDeviceSharding(device)
         placed = functools.partial(jax.jit, in_shardings=where, out_shardings=where)
         self.starts, self.step, self.observe = placed(self._starts), placed(self._step), placed(self._observe)
         self._ahead = jax.jit(self._drawn, static_argnums=(2, 3))

@@ -11,9 +11,10 @@ from gymnasium.vector import AutoresetMode
 
 from jaxenvs.bridges.gymnasium_arrays import checked_batch, exporter, final_objects
 from jaxenvs.bridges.gymnasium_batch import advance_batch, from_state, merged, start_batch
-from jaxenvs.bridges.gymnasium_checks import check_process, checked_seed, given_state
+from jaxenvs.bridges.gymnasium_checks import check_process, checked_mode, checked_options, checked_seed, given_state
 from jaxenvs.bridges.gymnasium_constants import ConstantAttributes, constant_names, refuse_meant
 from jaxenvs.core import Environment
+from jaxenvs.misuse import brief
 from jaxenvs.registry import make_vec
 from jaxenvs.vector import member
 
@@ -66,11 +67,11 @@ class GymnasiumVectorEnv(ConstantAttributes, gymnasium.vector.VectorEnv):
         **more,
     ):
         limit = {} if max_episode_steps is _UNSET else {"max_episode_steps": max_episode_steps}
-        self.envs = jax.tree.map(jnp.asarray, make_vec(env_id, num_envs, **limit, **{**(constants or {}), **more}))
+        self.envs = jax.tree.map(jnp.asarray, make_vec(env_id, num_envs, **limit, **{**_named(constants), **more}))
         self.num_envs = self.envs.num_envs
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = _checked_autoreset(autoreset_mode)
         self._set_spaces()
-        self.render_mode = _checked_mode(self.envs.env, render_mode)
+        self.render_mode = checked_mode(self.envs.env, render_mode, ["rgb_array"] if _is_drawn(self.envs.env) else [])
         self.metadata = {
             "autoreset_mode": self.autoreset_mode,
             "render_modes": ["rgb_array"] if _is_drawn(self.envs.env) else [],
@@ -94,14 +95,12 @@ class GymnasiumVectorEnv(ConstantAttributes, gymnasium.vector.VectorEnv):
             RuntimeError: in a process that was forked after JAX had started.
         """
         check_process()
-        if seed is not None and np.ndim(seed):
-            raise TypeError(f"seed must be one integer for the entire batch, or None; got {seed!r}")
+        if isinstance(seed, list | tuple):
+            raise TypeError(f"seed must be one integer for the entire batch, or None; got {brief(seed)}")
+        options = checked_options(options, ("reset_mask", "state"))
         super().reset(seed=checked_seed(seed))
-        options = dict(options or {})
         mask = _checked_mask(options.pop("reset_mask", None), self.num_envs)
         given = options.pop("state", _UNSET)
-        if options:
-            raise ValueError(f"reset(options=...) accepts 'reset_mask' and 'state', got {min(options)!r}")
         if mask is not None and self._carry is None:
             raise ResetNeeded("a reset with a reset_mask needs a full reset() first")
         fresh = start_batch(self.envs, jax.random.key(self.np_random.integers(2**32, dtype=np.uint32)))
@@ -185,10 +184,14 @@ class GymnasiumVectorEnv(ConstantAttributes, gymnasium.vector.VectorEnv):
             refuse_meant(env, name)
             known = ", ".join(constant_names(env))
             raise AttributeError(f"{type(env).__name__} has no constant {name!r} that could be set. It has: {known}")
-        if isinstance(values, list | tuple) and np.ndim(getattr(type(env), name)) == np.ndim(values) - 1:
-            if len(values) != self.num_envs:
-                raise ValueError(f"{name} needs {self.num_envs} values, one for each environment, got {len(values)}")
-            values = np.asarray(values)
+        if isinstance(values, list | tuple):
+            try:
+                values = np.asarray(values)
+            except (TypeError, ValueError):
+                raise TypeError(f"{name} needs numbers, one for each environment, got {brief(values)}") from None
+        several = isinstance(values, np.ndarray) and np.ndim(getattr(type(env), name)) == np.ndim(values) - 1
+        if several and len(values) != self.num_envs:
+            raise ValueError(f"{name} needs {self.num_envs} values, one for each environment, got {len(values)}")
         self._put_constants(**{name: values})
 
     def _constants_of(self):
@@ -213,18 +216,25 @@ def _checked_mask(mask, num_envs):
     if mask is None:
         return None
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-        raise TypeError(f"options['reset_mask'] must be a NumPy array of bool, got {mask!r}")
+        raise TypeError(f"options['reset_mask'] must be a NumPy array of bool, got {brief(mask)}")
     if mask.shape != (num_envs,) or not mask.any():
-        raise ValueError(f"options['reset_mask'] must have the shape ({num_envs},) and a True, got {mask!r}")
+        raise ValueError(f"options['reset_mask'] must have the shape ({num_envs},) and a True, got {brief(mask)}")
     return mask
+
+
+def _checked_autoreset(mode):
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        known = ", ".join(repr(known.value) for known in AutoresetMode)
+        raise ValueError(f"autoreset_mode must be an AutoresetMode or one of {known}, got {brief(mode)}") from None
+
+
+def _named(constants):
+    if constants is not None and not isinstance(constants, dict):
+        raise TypeError(f"constants must be a dict from names to values, or None; got {brief(constants)}")
+    return constants or {}
 
 
 def _is_drawn(env):
     return type(env).render is not Environment.render
-
-
-def _checked_mode(env, render_mode):
-    modes = [None, "rgb_array"] if _is_drawn(env) else [None]
-    if render_mode not in modes:
-        raise ValueError(f"{type(env).__name__}: render_mode must be one of {modes}, got {render_mode!r}")
-    return render_mode

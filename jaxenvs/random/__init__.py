@@ -10,6 +10,7 @@ functions, the same numbers bit for bit, but the hash is straight-line arithmeti
 import jax
 import jax.numpy as jnp
 
+from jaxenvs.misuse import brief
 from jaxenvs.random.threefry import TAGS, fast_threefry, fused_threefry
 
 
@@ -97,6 +98,11 @@ def with_keys(function, key, *args):
     return function(jax.random.wrap_key_data(jax.random.key_data(used), impl="threefry2x32"), *args)
 
 
+def checked_key(key):
+    """`key`; one that is not a JAX array is checked here, where an error can still name its value."""
+    return key if isinstance(key, jax.Array) else as_key(key)
+
+
 def as_key(key):
     """A typed key array, from a typed or a raw one.
 
@@ -111,4 +117,5 @@ def as_key(key):
             return jax.random.wrap_key_data(key)
         except TypeError as error:
             raise TypeError(f"key must be a JAX key; got uint32 numbers of the shape {key.shape}: {error}") from None
-    raise TypeError(f"key must be a JAX key, such as jax.random.key(0); got {key!r} ({type(key).__name__})")
+    kind = "" if isinstance(key, jax.Array) else f" ({type(key).__name__})"
+    raise TypeError(f"key must be a JAX key, such as jax.random.key(0); got {brief(key)}{kind}")

@@ -7,10 +7,30 @@ Coordinates are floats in pixels of the finished picture, x to the right and y d
 import functools
 import itertools
 import math
+import operator
 
 import numpy as np
 
 _SCALE = 2
+#: The largest width and height, pixels.
+_LARGEST = 16_384
+
+
+def _explained(method):
+    """A method of `Canvas` whose wrong arguments are named: Pillow's errors do not say where they come from."""
+
+    @functools.wraps(method)
+    def drawn(self, *args, **kwargs):
+        try:
+            return method(self, *args, **kwargs)
+        except (TypeError, ValueError, OverflowError, AttributeError, IndexError, OSError, SystemError) as error:
+            given = ", ".join([*map(_shown, args), *(f"{name}={_shown(value)}" for name, value in kwargs.items())])
+            raise ValueError(
+                f"Canvas.{method.__name__.strip('_')}: positions must be finite numbers of pixels, and colours (red, "
+                f"green, blue) or (red, green, blue, opacity), each 0 to 255; got {given}"
+            ) from error
+
+    return drawn
 
 
 class Canvas:
@@ -20,11 +40,17 @@ class Canvas:
         width, height: size of the picture, pixels.
         background: the colour, or another canvas of the same size whose content is copied.
     Raises:
+        ValueError: for a size that is not an integer from 1 to 16384, and for what is no colour.
         ImportError: if Pillow is not installed.
     """
 
     def __init__(self, width, height, background=(255, 255, 255)):
         image_module, draw_module, _ = _pillow()
+        for name, size in (("width", width), ("height", height)):
+            if not 1 <= _integer(size) <= _LARGEST:
+                raise ValueError(f"Canvas: {name} must be an integer from 1 to {_LARGEST}, got {_shown(size)}")
+        if not isinstance(background, Canvas):
+            background = _colour(background)
         self.width, self.height = width, height
         if isinstance(background, Canvas):
             self._image = background._image.copy()
@@ -33,25 +59,30 @@ class Canvas:
         self._opaque = draw_module.Draw(self._image)
         self._blending = draw_module.Draw(self._image, "RGBA")
 
+    @_explained
     def rectangle(self, x0, y0, x1, y1, fill):
         """Fills the rectangle between two corners."""
         self._draw(fill).rectangle(_box(x0, y0, x1, y1), fill=fill)
 
+    @_explained
     def rounded(self, x0, y0, x1, y1, radius, fill, outline=None, width=1.0):
         """Fills a rectangle with round corners, under an outline if one is given."""
         self._draw(fill).rounded_rectangle(
             _box(x0, y0, x1, y1), radius * _SCALE, fill=fill, outline=outline, width=_stroke(width)
         )
 
+    @_explained
     def ellipse(self, x, y, radius_x, radius_y, fill, outline=None, width=1.0):
         """Fills an ellipse given by its centre and its two radii, under an outline if one is given."""
         box = _box(x - radius_x, y - radius_y, x + radius_x, y + radius_y)
         self._draw(fill).ellipse(box, fill=fill, outline=outline, width=_stroke(width))
 
+    @_explained
     def circle(self, x, y, radius, fill, outline=None, width=1.0):
         """Fills a circle given by its centre and its radius, under an outline if one is given."""
         self.ellipse(x, y, radius, radius, fill, outline, width)
 
+    @_explained
     def line(self, points, fill, width=1.0):
         """Joins points, a sequence of (x, y), by strokes with round ends and corners."""
         draw = self._draw(fill)
@@ -60,15 +91,18 @@ class Canvas:
             for x, y in (points[0], points[-1]):
                 self.circle(x, y, (_stroke(width) - 1) / (2 * _SCALE), fill)
 
+    @_explained
     def polygon(self, points, fill):
         """Fills the polygon with the given corners, a sequence of (x, y)."""
         self._draw(fill).polygon(_scaled(points), fill=fill)
 
+    @_explained
     def arc(self, x, y, radius_x, radius_y, start, end, fill, width=1.0):
         """Strokes a part of an ellipse, from `start` to `end` degrees, clockwise from 3 o'clock."""
         box = _box(x - radius_x, y - radius_y, x + radius_x, y + radius_y)
         self._draw(fill).arc(box, start, end, fill=fill, width=_stroke(width))
 
+    @_explained
     def text(self, x, y, text, size, fill, anchor="lm", bold=False):
         """Writes one line of ASCII.
 
@@ -81,6 +115,7 @@ class Canvas:
         at, font = (x * _SCALE, y * _SCALE), _font(size * _SCALE)
         self._draw(fill).text(at, text, fill=fill, font=font, anchor=anchor, stroke_width=int(bold))
 
+    @_explained
     def bar(self, x0, y0, x1, y1, share, fill, track, start=0.0):
         """Fills a part of a round-ended track, for gauges.
 
@@ -144,6 +179,28 @@ def number(value, digits=2, sign=False):
         return f"{value:{plus}.1e}"
     digits = 0 if abs(value) >= 1000 else min(digits, 1) if abs(value) >= 100 else digits
     return f"{round(value, digits) + 0.0:{plus}.{digits}f}"
+
+
+def _colour(given):
+    numbers = [_integer(part) for part in given] if isinstance(given, tuple | list) else []
+    if len(numbers) not in (3, 4) or not all(0 <= number <= 255 for number in numbers):
+        raise ValueError(
+            f"Canvas: background must be (red, green, blue), each 0 to 255, or a Canvas, got {_shown(given)}"
+        )
+    return tuple(numbers)
+
+
+def _integer(value):
+    """A value as an int; -1 if it is no integer."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return -1
+
+
+def _shown(value):
+    """A value in one short line."""
+    return f"{' '.join(repr(value).split()):.80}"
 
 
 @functools.cache

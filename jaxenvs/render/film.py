@@ -33,10 +33,13 @@ def check_name(path):
     """Refuses a film that could not be written, before it is made.
 
     Raises:
+        TypeError: for what is no path.
         ValueError: if the name ends in something else than .mp4 or .gif.
         FileNotFoundError: if its folder does not exist.
         ImportError: if what writes it is missing.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"a film's name must be a path, got {' '.join(repr(path).split()):.60}")
     path = pathlib.Path(path)
     if path.suffix not in (".mp4", ".gif"):
         raise ValueError(f"a film's name must end in .mp4 or .gif, got {str(path)!r}")

@@ -1,11 +1,13 @@
 """`load`: a trained run as an object that acts, is evaluated and is filmed."""
 
+import os
 from pathlib import Path
 
 import jax
 import numpy as np
 from gymnasium import spaces
 
+from jaxenvs.misuse import brief
 from jaxenvs.render import film
 
 from ..presets import ALGORITHMS
@@ -24,11 +26,14 @@ def load(folder, which="newest"):
     Returns:
         `Trained`.
     Raises:
+        TypeError: for a folder that is no path.
         ValueError: for another `which`.
         RunError: if the folder holds no run, a damaged one, or no such checkpoint.
     """
-    if which not in _CHECKPOINTS:
-        raise ValueError(f"which must be one of {', '.join(map(repr, _CHECKPOINTS))}, got {which!r}")
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"load: folder must be a path, got {brief(folder)}")
+    if not isinstance(which, str) or which not in _CHECKPOINTS:
+        raise ValueError(f"load: which must be one of {', '.join(map(repr, _CHECKPOINTS))}, got {brief(which)}")
     return Trained(*run.read(folder, _CHECKPOINTS[which]))
 
 
