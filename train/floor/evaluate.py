@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxenvs.precision import in_32_bits
-from jaxenvs.random import fusable
+from jaxenvs.random import one_key
 from jaxenvs.random.varying import varying_as
 from jaxenvs.rollout import rollout
 from jaxenvs.vector import where_done
@@ -59,7 +59,7 @@ def evaluate(envs, act, key, mesh=None):
         raise ValueError(
             f"evaluation needs a time limit, and {envs.env!r} has none: make_vec(..., max_episode_steps=...)"
         )
-    reset_key, run_key = jax.random.split(fusable(key))
+    reset_key, run_key = jax.random.split(one_key(key, "evaluate"))
     state, obs = shard(mesh, envs.reset(reset_key))
 
     def count(total, step):
