@@ -9,6 +9,8 @@ from .presets import ALGORITHMS
 
 # The smallest allowed values of these options.
 _MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1}
+# Episodes of a film are played together, and kept to be drawn.
+_LONGEST_FILM = 1000
 
 
 def main(arguments=None, program="python -m train"):
@@ -31,6 +33,10 @@ def main(arguments=None, program="python -m train"):
             value = getattr(options, name, None)
             if value is not None and value < least:
                 raise RunError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
+        flag = "episodes" if options.command is commands.record else "film_episodes"
+        if (getattr(options, flag, None) or 0) > _LONGEST_FILM:
+            count = getattr(options, flag)
+            raise RunError(f"--{flag.replace('_', '-')} must be at most {_LONGEST_FILM:,} in a film, got {count:,}")
         return in_32_bits(options.command)(options)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -74,7 +74,7 @@ class Config:
     #: Steps per environment and update.
     num_steps: int = static(8, low=1)
     #: Gradient steps per update.
-    gradient_steps: int = static(32, low=1)
+    gradient_steps: int = static(32, low=1, high=10_000)
     #: Transitions of a gradient step.
     batch_size: int = static(128, low=1)
     #: Transitions that the replay buffer holds, over all environments.

@@ -69,7 +69,7 @@ class Config:
     #: Steps per environment and update.
     num_steps: int = static(8, low=1)
     #: Gradient steps of the critics per update.
-    gradient_steps: int = static(32, low=1)
+    gradient_steps: int = static(32, low=1, high=10_000)
     #: Gradient steps of the critics for each of the policy.
     policy_delay: int = static(2, low=1)
     #: Transitions of a gradient step.

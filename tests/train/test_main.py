@@ -215,6 +215,8 @@ WRONG = [
     pytest.param(["--num-envs", "1_000_000_000"], "num_envs=1000000000 and", id="more environments than memory"),
     pytest.param(["--num-envs", "1e12"], "num_envs must", id="more environments than integers"),
     pytest.param(["--total-steps", "1e15"], "--total-steps must be at most 274,877,906,816 for", id="too many steps"),
+    pytest.param(["--hidden", "1000000,1000000"], "hidden=(1000000, 1000000) would need", id="wider than memory"),
+    pytest.param(["--film-episodes", "1e9"], "--film-episodes must be at most 1,000 in a film, got", id="endless film"),
     pytest.param(["--episodes", "1e9"], "--episodes 1000000000 would need at least", id="more episodes than memory"),
     pytest.param(["--episodes", "1e12"], "--episodes must be at most 2,147,483,647", id="more episodes than integers"),
     pytest.param(["--lr", "1e-3"], "unrecognized arguments: --lr; did you mean --learning-rate?", id="lr"),

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from jaxenvs.misuse import brief
+from jaxenvs.misuse import brief, checked_int
 from jaxenvs.render import film
 
 from ..presets import ALGORITHMS
 from ..reports import report
-from . import run
+from . import memory, run
 
 _CHECKPOINTS = {"newest": run.STATE, "best": run.BEST}
 
@@ -115,7 +115,10 @@ class Trained:
         Returns:
             dict of Python numbers: `mean`, `standard_error`, `std`, `median`, `quantiles`, `mean_length`,
             `terminated` (share of the episodes) and `episodes`.
+        Raises:
+            TypeError, ValueError: for a number of episodes that is no integer of at least 1, or does not fit in memory.
         """
+        memory.check_episodes(self.plan, checked_int("evaluate: episodes", episodes, 1))
         return run.evaluate_run(
             self.plan, self.state, episodes=episodes, seed=seed, stochastic=stochastic, constants=constants
         )[1]

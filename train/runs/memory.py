@@ -1,11 +1,15 @@
 """Estimates of memory, so that sizes that cannot fit are refused before anything is made."""
 
+import itertools
+
 import jax
 
 from jaxenvs import VectorEnv
 
 from ..floor.memory import check_fits, num_bytes
 
+# Parameters, gradients and Adam's two moments, in 32 bits.
+_BYTES_A_WEIGHT = 16
 # Copies of a batch's states that a loop over steps holds: old, new, those of fresh episodes, and its results.
 _COPIES = 4
 _LARGEST = 2**31 - 1
@@ -42,3 +46,14 @@ def check_run(plan):
     kept = num_bytes(one[1]) + 4
     size = plan.config.num_envs * _COPIES * num_bytes(one) + plan.steps_per_update * kept
     check_fits(f"num_envs={plan.config.num_envs} and {plan.steps_per_update:,} steps an update", size)
+    _check_network(plan.config, one[1])
+    for name in ("capacity", "batch_size"):
+        if count := getattr(plan.config, name, 0):
+            check_fits(f"{name}={count:,}", count * kept)
+
+
+def _check_network(config, obs):
+    """Refuses layers whose weights cannot be held; `obs` is the shape of one observation with a batch axis."""
+    hidden = getattr(config, "hidden", ())
+    widths = (sum(leaf.size for leaf in jax.tree.leaves(obs)), *hidden)
+    check_fits(f"hidden={hidden}", _BYTES_A_WEIGHT * sum(a * b for a, b in itertools.pairwise(widths)))
