@@ -52,11 +52,12 @@ transfer: venv  ## fly LunarLander's policies in Box2D, and Box2D's here (instal
 	$(PY) -m benchmarks.lander --box2d .interop/box2d/bin/python $(ARGS)
 
 # Each client's pins clash with the others', so each gets its own environment under .interop.
-INTEROP := wrappers sb3 gymnax rllib
+INTEROP := wrappers sb3 torchrl gymnax rllib
 # A CUDA build of PyTorch is several gigabytes: TORCH=torch==2.13.0 or the like asks for one that is at hand.
 TORCH ?= torch
 CLIENTS_wrappers := $(TORCH) moviepy array-api-compat
 CLIENTS_sb3 := $(TORCH) stable-baselines3 moviepy
+CLIENTS_torchrl := $(TORCH) torchrl
 CLIENTS_gymnax := gymnax rejax evosax
 CLIENTS_rllib := $(TORCH) 'ray[rllib]'
 
