@@ -235,7 +235,9 @@ def _parser():
         "jaxenvs check my_env.py:MyEnv", "jaxenvs check CartPole-v1",
     )  # fmt: skip
     check.set_defaults(command=_check)
-    check.add_argument("env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id")
+    check.add_argument(
+        "env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id; its code is executed"
+    )
     listing = _command(
         "list", commands.add_parser, "list the registered environments, their spaces and time limits",
         "jaxenvs list", "jaxenvs list | grep Box",

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,8 @@ class Log:
         #: Lines that could not be read; the file as it was is then kept as `metrics.jsonl.bak`.
         self.damaged = damaged
         if damaged:
-            shutil.copy(self.path, self.path.with_suffix(".jsonl.bak"))
+            with replacing(self.path.with_suffix(".jsonl.bak")) as file:
+                file.write(self.path.read_bytes())
         self.rows = [row for row in found if upto is None or row["steps"] <= upto]
         with replacing(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in self.rows).encode())
