@@ -17,6 +17,7 @@ from .options import (
     integer,
     seconds,
 )  # fmt: skip
+from .output import unbreakable_stderr
 from .presets import ALGORITHMS
 
 # The smallest allowed values of these options.
@@ -31,7 +32,11 @@ def main(arguments=None, program="python -m train"):
         program: what the person called: `python -m train`, which has all commands, `jaxenvs train`, which has the
             algorithms, or `jaxenvs`, which has the others.
     """
-    options = _parser(program).parse_args(arguments)
+    with unbreakable_stderr():
+        return _run(_parser(program).parse_args(arguments))
+
+
+def _run(options):
     from jaxenvs.precision import in_32_bits
 
     from .runs.compiling import allocate_as_needed

@@ -7,6 +7,7 @@ import math
 import sys
 from pathlib import Path
 
+from .output import show
 from .presets import ACCELERATOR, ALGORITHMS, preset
 
 
@@ -238,7 +239,7 @@ def plan_of(options):
 
 def _show(figures):
     """Prints figures: a short table on a terminal, and one JSON object otherwise."""
-    print(_table(figures) if sys.stdout.isatty() else _json(figures))
+    show(_table(figures) if sys.stdout and sys.stdout.isatty() else _json(figures))
 
 
 def _table(figures):
