@@ -238,7 +238,9 @@ def _parser():
         "jaxenvs check my_env.py:MyEnv", "jaxenvs check CartPole-v1 --json cartpole.json",
     )  # fmt: skip
     check.set_defaults(command=_check)
-    check.add_argument("env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id")
+    check.add_argument(
+        "env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id; its code is executed"
+    )
     check.add_argument("--json", type=Path, metavar="FILE", help="also write what was checked and measured into a file")
     listing = _command(
         "list", commands.add_parser, "list the registered environments, their spaces and time limits",

@@ -4,11 +4,24 @@ import sys
 from pathlib import Path
 
 from . import commands
-from .options import Formatter, Parser, Raw, add_hyperparameters, add_set, epilog, finite, integer, seconds
+from .options import (
+    Formatter,
+    Parser,
+    Raw,
+    add_hyperparameters,
+    add_set,
+    add_trust,
+    described,
+    epilog,
+    finite,
+    integer,
+    seconds,
+)  # fmt: skip
+from .output import unbreakable_stderr
 from .presets import ALGORITHMS
 
 # The smallest allowed values of these options.
-_MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1}
+_MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1, "keep": 1}
 # Episodes of a film are played together, and kept to be drawn.
 _LONGEST_FILM = 1000
 
@@ -21,7 +34,11 @@ def main(arguments=None, program="python -m train"):
         program: what the person called: `python -m train`, which has all commands, `jaxenvs train`, which has the
             algorithms, or `jaxenvs`, which has the others.
     """
-    options = _parser(program).parse_args(arguments)
+    with unbreakable_stderr():
+        return _run(_parser(program).parse_args(arguments))
+
+
+def _run(options):
     from jaxenvs.precision import in_32_bits
 
     from .runs.compiling import allocate_as_needed
@@ -83,10 +100,15 @@ def _add_algorithm(subparsers, program, name, algorithm):
 def _add_resume(subparsers, program):
     text = "resume a run from its last checkpoint"
     examples = f"{program} resume runs/HeartPole-v0-ppo-1", f"{program} resume runs/mine --total-steps 2_000_000"
-    resume = subparsers.add_parser("resume", help=text, epilog=epilog(*examples), formatter_class=Formatter)
+    resume = subparsers.add_parser("resume", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     resume.set_defaults(command=commands.resume)
     resume.add_argument("run", type=Path, help="the run's folder")
     resume.add_argument("--total-steps", type=integer, help="prolong the run: its steps, with those it has made")
+    resume.add_argument(
+        "--accept-changes", action="store_true",
+        help="go on although the environment's file, the seed or a hyperparameter has changed",
+    )  # fmt: skip
+    add_trust(resume)
     _add_report_options(resume)
 
 
@@ -96,13 +118,14 @@ def _add_evaluate(subparsers, program):
         f"{program} evaluate runs/HeartPole-v0-ppo-1 --episodes 16384",
         f"{program} evaluate runs/mine --seed 1 --set heart_attack_proclivity=0.3",
     )
-    evaluate = subparsers.add_parser("evaluate", help=text, epilog=epilog(*examples), formatter_class=Formatter)
+    evaluate = subparsers.add_parser("evaluate", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     evaluate.set_defaults(command=commands.evaluate)
     evaluate.add_argument("run", type=Path, help="the run's folder")
     evaluate.add_argument("--episodes", type=integer, default=1000, help="full episodes, played in parallel")
     evaluate.add_argument("--seed", type=int, default=0, help="of the episodes")
     evaluate.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
     add_set(evaluate)
+    add_trust(evaluate)
 
 
 def _add_record(subparsers, program):
@@ -111,7 +134,7 @@ def _add_record(subparsers, program):
         f"{program} record runs/HeartPole-v0-ppo-1 --to heartpole.mp4",
         f"{program} record CartPole-v1 --random --to cartpole.gif --episodes 3",
     )
-    record = subparsers.add_parser("record", help=text, epilog=epilog(*examples), formatter_class=Formatter)
+    record = subparsers.add_parser("record", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     record.set_defaults(command=commands.record)
     record.add_argument("what", metavar="RUN|ID", help="a run's folder, a registered id, or my_env.py:MyEnv")
     record.add_argument("--to", type=Path, required=True, metavar="FILE", help="the film, ending in .mp4 or .gif")
@@ -121,12 +144,13 @@ def _add_record(subparsers, program):
     policy.add_argument("--random", action="store_true", help="random actions; an id has no other policy")
     policy.add_argument("--untrained", action="store_true", help="the policy with which the run began")
     add_set(record)
+    add_trust(record)
 
 
 def _add_watch(subparsers, program):
     text = "watch a run's agent in a window, until it is closed"
     examples = f"{program} watch runs/HeartPole-v0-ppo-1", f"{program} watch runs/mine --best --stochastic"
-    watch = subparsers.add_parser("watch", help=text, epilog=epilog(*examples), formatter_class=Formatter)
+    watch = subparsers.add_parser("watch", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     watch.set_defaults(command=commands.watch)
     watch.add_argument("run", type=Path, help="the run's folder")
     watch.add_argument("--best", action="store_true", help="the checkpoint with the best evaluation, not the newest")
@@ -134,6 +158,7 @@ def _add_watch(subparsers, program):
     watch.add_argument("--seed", type=int, default=0, help="of the episodes")
     watch.add_argument("--fps", type=finite, help="steps per second (default: the environment's frames per second)")
     add_set(watch)
+    add_trust(watch)
 
 
 def _add_training_options(command, algorithm):
@@ -173,6 +198,7 @@ def _add_report_options(command):
         "--save-every", type=seconds, default=30.0, metavar="SECONDS",
         help="the longest time between two checkpoints, such as 30 or 30s; a run makes at least 40",
     )  # fmt: skip
+    command.add_argument("--keep", type=integer, default=2, help="how many of the newest checkpoints are kept")
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 

@@ -7,6 +7,7 @@ import math
 import sys
 from pathlib import Path
 
+from .output import show
 from .presets import ACCELERATOR, ALGORITHMS, preset
 
 
@@ -24,7 +25,13 @@ def train(options):
     _say_what_suits_the_device(options)
     try:
         ended = _user_errors(
-            run.begin, plan, folder, quiet=options.quiet, devices=devices, save_every=options.save_every
+            run.begin,
+            plan,
+            folder,
+            quiet=options.quiet,
+            devices=devices,
+            save_every=options.save_every,
+            keep=options.keep,
         )
     finally:
         if not options.out:
@@ -36,9 +43,10 @@ def train(options):
 
 
 def resume(options):
-    from .runs import run
+    from .runs import run, trust
     from .runs.plan import read_plan
 
+    trust.check(options.run, options.trust)
     plan = read_plan(options.run)
     if options.total_steps is None and _is_finished(options.run):
         return 0
@@ -46,7 +54,7 @@ def resume(options):
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
     ended = _user_errors(
         run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps,
-        save_every=options.save_every,
+        save_every=options.save_every, keep=options.keep, accept_changes=options.accept_changes,
     )  # fmt: skip
     return _finish(options, options.run, ended)
 
@@ -107,9 +115,12 @@ def _devices(options, algorithm, config):
 
 
 def evaluate(options):
-    from .runs import memory, run
+    from .runs import memory, run, states, trust
+    from .runs.identity import identity, require_same
 
-    plan, state = run.read(options.run)
+    trust.check(options.run, options.trust)
+    plan, state, path = states.read(options.run)
+    require_same(options.run, path, identity(plan), accepted=True)
     constants = dict(options.set)
     _user_errors(memory.check_episodes, plan, options.episodes)
     _, figures = _user_errors(
@@ -126,6 +137,7 @@ def _finish(options, folder, ended):
     There are none after a SIGTERM or a second Ctrl-C: there, the process must end soon.
     """
     from .runs import run
+    from .runs.checkpoint import replacing
 
     if ended in (run.Ending.TERMINATED, run.Ending.INTERRUPTED):
         print(f"stopped, and saved; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
@@ -147,7 +159,8 @@ def _finish(options, folder, ended):
         }
         figures["until"] = {"return": plan.until, **ends}
     figures["steps"] = plan.steps_after(state.updates)
-    (Path(folder) / "evaluation.json").write_text(_json(figures) + "\n")
+    with replacing(Path(folder) / "evaluation.json") as file:
+        file.write((_json(figures) + "\n").encode())
     _pictures(options, folder, plan, state)
     _show({"run": str(folder), "env": plan.env, **figures})
     if not ended:
@@ -226,7 +239,7 @@ def plan_of(options):
 
 def _show(figures):
     """Prints figures: a short table on a terminal, and one JSON object otherwise."""
-    print(_table(figures) if sys.stdout.isatty() else _json(figures))
+    show(_table(figures) if sys.stdout and sys.stdout.isatty() else _json(figures))
 
 
 def _table(figures):

@@ -79,6 +79,20 @@ def flag_of(name):
     return "--" + name.rstrip("_").replace("_", "-")
 
 
+def described(text):
+    """The help and the description of a command that reads a run."""
+    executes = "A run's folder names its environment's file or module, and that code is executed: see --trust."
+    return {"help": text, "description": f"{text[:1].upper()}{text[1:]}. {executes}"}
+
+
+def add_trust(command):
+    """The flag of commands that execute what a run's folder names."""
+    command.add_argument(
+        "--trust", action="store_true",
+        help="execute the environment's file although it is outside the working directory",
+    )  # fmt: skip
+
+
 def epilog(*examples):
     return "examples:\n" + "\n".join(f"  {example}" for example in examples)
 

@@ -14,7 +14,7 @@ from jaxenvs.spaces import sample
 
 from .reports import report
 from .reports.episodes import Frames, Part
-from .runs import run
+from .runs import run, trust
 from .runs.load import load
 from .runs.plan import RunError, read_plan
 
@@ -50,6 +50,7 @@ def watch(options):
         RunError: for a folder that holds no run, an environment without a picture, or where no window can be opened.
         ValueError, TypeError: for constants out of range, or an `fps` that is not above 0.
     """
+    trust.check(options.run, options.trust)
     agent = load(options.run, "best" if options.best else "newest")
     envs = agent.plan.evaluation_envs(1, **dict(options.set))
     play.check_picture(envs.env)
@@ -93,6 +94,7 @@ def _part(options):
             raise RunError(f"--untrained needs a run's folder, got {options.what}: name one, or use --random")
         envs = jaxenvs.make_vec(options.what, 1, **constants)
         return envs, random_policy(envs.env.action_space, episodes)
+    trust.check(options.what, options.trust)
     plan = read_plan(options.what)
     envs = plan.evaluation_envs(1, **constants)
     if options.random:

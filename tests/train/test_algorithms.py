@@ -366,8 +366,8 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(name, tmp_pa
     assert run.begin(plan(name), tmp_path / "entire", quiet=True)
     saves, save = [], checkpoint.save
 
-    def stopping(path, tree):
-        save(path, tree)
+    def stopping(path, tree, **options):
+        save(path, tree, **options)
         saves.append(path)
         if len(saves) == 3:
             signal.raise_signal(signal.SIGINT)

@@ -294,6 +294,7 @@ DAMAGED = pytest.mark.parametrize(
 def test_a_damaged_run_is_refused_and_left_as_it_is(capsys, copy, verb, name, damage, said):
     content = (copy / name).read_bytes()
     (copy / name).unlink()
+    (copy / "state-1.npz").unlink()
     if damage:
         (copy / name).write_bytes(damage(content))
     before = contents(copy)
@@ -334,7 +335,8 @@ def test_a_run_ends_well(finished):
 def test_a_run_leaves_all_its_files(finished):
     names = {path.name for path in finished[0].iterdir() if not path.name.startswith("events.out.tfevents.")}
     assert names == {
-        "config.json", "metrics.jsonl", "state.npz", "best.npz", "curve.png", "film.gif", "film.mp4", "evaluation.json"
+        "config.json", "metrics.jsonl", "state.npz", "state-1.npz", "best.npz", "curve.png", "film.gif", "film.mp4",
+        "evaluation.json",
     }  # fmt: skip
     assert len(list(finished[0].glob("events.out.tfevents.*"))) == 1
 

@@ -1,7 +1,10 @@
 """A pytree of arrays on disk: one `.npz` file, complete or not there, checked when it is read."""
 
 import contextlib
+import json
+import math
 import os
+import zipfile
 from pathlib import Path
 
 import jax
@@ -13,7 +16,19 @@ class CheckpointError(ValueError):
     """A checkpoint that is missing, damaged, or of something else; the message says which."""
 
 
-def save(path, tree):
+class Damaged(CheckpointError):
+    """A checkpoint that is missing, cut short or changed on the disk: an older one can take its place."""
+
+
+# The member that holds what a checkpoint is about; names of leaves begin with "." or "[".
+_ABOUT = "about"
+# The largest one that is read, in bytes.
+_LARGEST_ABOUT = 1 << 20
+# Bytes that are read at once.
+_PIECE = 1 << 22
+
+
+def save(path, tree, *, about=None, keep=1):
     """Writes every array of a pytree, bit for bit; JAX keys included.
 
     The file appears completely under its name or not at all: a crash leaves the older one.
@@ -21,25 +36,77 @@ def save(path, tree):
     Args:
         path: where to, ending in `.npz`.
         tree: a pytree of arrays.
+        about: a dict for JSON that is kept with the arrays; `about` reads it.
+        keep: how many of the newest are kept, this one included: `older(path, 1)` is the one before.
     """
     arrays = {name: np.asarray(_plain(leaf)) for name, leaf in _named(tree)}
-    with replacing(path) as file:
+    if about is not None:
+        arrays[_ABOUT] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    with replacing(path, keep=keep) as file:
         np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
+def older(path, age):
+    """Where the checkpoint of `age` saves before the newest is kept: state-1.npz for state.npz.
+
+    >>> older("runs/mine/state.npz", 1).as_posix()
+    'runs/mine/state-1.npz'
+    """
+    path = Path(path)
+    return path.with_name(f"{path.stem}-{age}{path.suffix}")
+
+
 @contextlib.contextmanager
-def replacing(path):
-    """A binary file to write, which takes the place of `path` once it is complete and on the disk."""
+def replacing(path, *, keep=1):
+    """A binary file to write, which takes the place of `path` once it is complete and on the disk.
+
+    A symbolic link at `path` is replaced, and what it points to stays as it is.
+
+    Args:
+        path: where to.
+        keep: how many are kept, the new one included, as `save` says.
+    """
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
     try:
-        with open(unfinished, "wb") as file:
+        with open(unfinished, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        _age(path, keep)
         os.replace(unfinished, path)
+        _sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _age(path, keep):
+    """Makes each kept file one older; the newest stays under its own name too, so that one is always there."""
+    if keep < 2 or path.is_symlink() or not path.is_file():
+        return
+    for age in range(keep - 1, 1, -1):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(older(path, age - 1), older(path, age))
+    previous = older(path, 1)
+    link = previous.with_name(f".{previous.name}.{os.getpid()}")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link, follow_symlinks=False)
+    except (OSError, NotImplementedError):  # file systems without links
+        os.replace(path, previous)
+    else:
+        os.replace(link, previous)
+
+
+def _sync(folder):
+    """Puts a folder's names on the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def unfinished_files(folder):
@@ -50,21 +117,42 @@ def unfinished_files(folder):
 def load(path, like):
     """Reads what `save` wrote.
 
+    Memory is taken for one array after the other, and only once its declared shape and dtype are those of `like`.
+
     Args:
         path: the file.
         like: a pytree of arrays or `jax.ShapeDtypeStruct`s with the structure, shapes and dtypes of what was saved.
     Returns:
         The pytree, with the arrays on the default device.
     Raises:
-        CheckpointError: if the file is missing, damaged, or does not hold what `like` describes.
+        Damaged: if the file is missing or damaged.
+        CheckpointError: if it does not hold what `like` describes.
     """
-    stored = _read(Path(path))
     wanted = _named(like)
-    leaves = [_restored(path, name, stored, leaf) for name, leaf in wanted]
-    surplus = stored.keys() - {name for name, _ in wanted}
+    with _opened(path) as archive:
+        there = {name.removesuffix(".npy") for name in archive.namelist()} - {_ABOUT}
+        leaves = [_restored(path, name, archive, there, leaf) for name, leaf in wanted]
+    surplus = there - {name for name, _ in wanted}
     if surplus:
         raise CheckpointError(f"{path} holds {min(surplus)}, which this run does not have")
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def about(path):
+    """The dict that `save` was given with a checkpoint; {} if there was none.
+
+    Raises:
+        Damaged: as `load`.
+    """
+    with _opened(path) as archive:
+        if f"{_ABOUT}.npy" not in archive.namelist():
+            return {}
+        return json.loads(_array(path, archive, _ABOUT, lambda shape, dtype: _is_about(path, shape, dtype)).tobytes())
+
+
+def _is_about(path, shape, dtype):
+    if len(shape) != 1 or dtype != np.uint8 or shape[0] > _LARGEST_ABOUT:
+        raise CheckpointError(f"{path}: {_ABOUT} is {dtype}{list(shape)}, and must be at most {_LARGEST_ABOUT:,} bytes")
 
 
 def _named(tree):
@@ -79,27 +167,51 @@ def _plain(leaf):
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
-def _read(path):
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist")
+@contextlib.contextmanager
+def _opened(path):
+    """The archive of a checkpoint; what goes wrong while it is read means damage."""
+    if not Path(path).is_file():
+        raise Damaged(f"{path} does not exist")
     try:
-        # Opened here, because NumPy leaves a file open that it cannot read.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except CheckpointError:
+        raise
     except Exception as error:  # damage raises a dozen kinds, from the archive, its compression and NumPy's headers
-        raise CheckpointError(f"{path} is damaged and cannot be read ({type(error).__name__})") from error
+        raise Damaged(f"{path} is damaged and cannot be read ({type(error).__name__})") from error
 
 
-def _restored(path, name, stored, like):
-    if name not in stored:
+def _array(path, archive, name, check):
+    """An array of the archive, after `check(shape, dtype)` of what its header declares."""
+    with archive.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            raise Damaged(f"{path}: {name} has another header than this version writes")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        check(shape, dtype)
+        size = math.prod(shape) * dtype.itemsize
+        flat = np.empty(size, np.uint8)
+        view, read = flat.data, 0
+        while count := file.readinto(view[read : read + _PIECE]):
+            read += count
+        # Beyond its end, the archive compares the checksum.
+        if read != size or file.read(1):
+            raise Damaged(f"{path} is damaged: {name} has not the size that it declares")
+    return flat.view(dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _restored(path, name, archive, there, like):
+    if name not in there:
         raise CheckpointError(f"{path} lacks {name}: it was written by another version or for another configuration")
     expected = jax.eval_shape(_plain, like)
-    array = stored[name]
-    if array.shape != expected.shape or array.dtype != expected.dtype:
-        raise CheckpointError(
-            f"{path}: {name} is {array.dtype}{list(array.shape)}, and this run needs "
-            f"{expected.dtype}{list(expected.shape)}"
-        )
+
+    def check(shape, dtype):
+        if shape != expected.shape or dtype != expected.dtype:
+            raise CheckpointError(
+                f"{path}: {name} is {dtype}{list(shape)}, and this run needs {expected.dtype}{list(expected.shape)}"
+            )
+
+    array = _array(path, archive, name, check)
     if not _is_key(like):
         return jnp.asarray(array)
     implementation = jax.random.key_impl(jax.random.wrap_key_data(jnp.zeros_like(array), impl=like.dtype._impl))

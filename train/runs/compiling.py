@@ -95,11 +95,15 @@ def use_compilation_cache():
 
     `JAX_COMPILATION_CACHE_DIR` chooses another folder, `JAX_ENABLE_COMPILATION_CACHE=false` none. Programs for a CPU
     run only on such a CPU, so each kind of machine has a folder of its own, below `$XDG_CACHE_HOME/jaxenvs`
-    (`~/.cache/jaxenvs`).
+    (`~/.cache/jaxenvs`). Where neither is known, nothing is kept.
     """
     if getattr(jax.config, "jax_compilation_cache_dir", None) is not None:
         return
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    try:
+        folder = cache_folder()
+    except RuntimeError:  # a user without a home folder, as in some containers
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     # By default only programs that took a second are kept; a run has dozens of small ones.
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

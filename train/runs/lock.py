@@ -37,7 +37,8 @@ def locked(folder):
 
 def _acquired(path):
     while True:
-        file = open(path, "a+")  # noqa: SIM115 - the lock lasts until it is closed
+        # Open until it is closed; a symbolic link is not followed, as the file behind it would be emptied.
+        file = open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # pyright: ignore[reportOptionalMemberAccess]
         except OSError as error:

@@ -2,12 +2,12 @@
 
 import json
 import math
-import shutil
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ..output import Unbreakable
 from .checkpoint import replacing
 
 # Seconds after which TensorBoard's events are begun; those of shorter runs are written at their end.
@@ -28,7 +28,8 @@ class Log:
         #: Lines that could not be read; the file as it was is then kept as `metrics.jsonl.bak`.
         self.damaged = damaged
         if damaged:
-            shutil.copy(self.path, self.path.with_suffix(".jsonl.bak"))
+            with replacing(self.path.with_suffix(".jsonl.bak")) as file:
+                file.write(self.path.read_bytes())
         self.rows = [row for row in found if upto is None or row["steps"] <= upto]
         with replacing(self.path) as file:
             file.write("".join(json.dumps(row) + "\n" for row in self.rows).encode())
@@ -53,17 +54,15 @@ class Log:
         self._written.append(self._thread.submit(self._add, steps, row))
 
     def close(self):
-        """Waits until all events are written.
-
-        Raises:
-            OSError: if they could not be.
-        """
+        """Waits until all events are written; if they cannot be, that is said on the standard error."""
         self._file.close()
         self._closing.set()
         self._written.append(self._thread.submit(lambda: self._events.result().close()))
         self._thread.shutdown()
-        for written in self._written:
-            written.result()
+        failures = [written.exception() for written in self._written]
+        if any(failures):
+            error = next(filter(None, failures))
+            print(f"warning: TensorBoard's events were not written: {error}", file=Unbreakable(sys.stderr))
 
     def _add(self, steps, row):
         for name, value in row.items():
@@ -131,17 +130,18 @@ class Progress:
     def __init__(self, total, *, done=0, quiet=False):
         from tqdm import tqdm
 
-        self._plain = not sys.stderr.isatty()
+        self._shown = Unbreakable(sys.stderr)
+        self._plain = not self._shown.isatty()
         self._quiet = quiet
         self._bar = tqdm(
             total=total, initial=done, unit="step", unit_scale=True, smoothing=0.2, disable=quiet or self._plain,
-            dynamic_ncols=True,
+            dynamic_ncols=True, file=self._shown,
         )  # fmt: skip
 
     def say(self, text):
         """A line above the bar."""
         if not self._quiet:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.write(text, file=self._shown)
 
     def advance(self, steps, row):
         """Moves the bar on by some steps, and shows the row's figures."""
@@ -153,7 +153,7 @@ class Progress:
             print(
                 f"{row['steps'] / 1e6:8.2f}M steps  {row['steps_per_second'] / 1e3:6.0f}k steps/s  "
                 f"{left:4.0f} s left  {figures}",
-                file=sys.stderr,
+                file=self._shown,
             )
 
     def close(self):

@@ -19,6 +19,10 @@ from .checkpoint import replacing, unfinished_files
 KEYS = {"ordinary": as_key, "fast": fast}
 
 
+#: The form of a run's folder. 2: a checkpoint holds its run's identity. Folders of form 1 are read as well.
+SCHEMA = 2
+
+
 class RunError(Exception):
     """A run that cannot be started, read or resumed; the message is one sentence for a person."""
 
@@ -105,6 +109,7 @@ def free_folder(plan_name, root="runs"):
 def write_plan(plan, folder):
     text = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
     text["config"] = dataclasses.asdict(plan.config)
+    text["schema"] = SCHEMA
     text["versions"] = {"python": platform.python_version(), "jax": jax.__version__, "jaxenvs": jaxenvs.__version__}
     text["device"] = jax.devices()[0].device_kind
     with replacing(folder / "config.json") as file:
@@ -122,6 +127,8 @@ def read_plan(folder):
         raise RunError(f"{folder} holds no run: there is no {path.name} in it")
     try:
         stored = json.loads(path.read_text())
+        if stored.get("schema", 1) not in range(1, SCHEMA + 1):
+            raise RunError(f"{path} has schema {stored['schema']!r}, and this version of jaxenvs reads 1 to {SCHEMA}")
         algorithm = ALGORITHMS[stored["algorithm"]]
         config = {k: tuple(v) if isinstance(v, list) else v for k, v in stored["config"].items()}
         names = {field.name for field in dataclasses.fields(Plan)}

@@ -10,24 +10,22 @@ from pathlib import Path
 
 import jax
 
-from jaxenvs.loading import LoadError
-
 from ..floor.episodes import merged
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import mesh_of
 from ..presets import ALGORITHMS
-from . import checkpoint, sound
+from . import checkpoint, sound, states
+from .identity import identity, require_same
 from .lock import locked
 from .log import Log, Progress, read_rows
 from .plan import RunError, claim, read_plan, write_plan
 from .programs import Programs
+from .saver import Saver
+from .states import BEST as BEST
+from .states import STATE
 
 # Chunks of a run: after each, the bar moves, the state is saved and the policy is evaluated.
 _CHUNKS = 40
-# Seconds between two looks at signals, within a chunk.
-_GLANCE = 2.0
-#: A run's checkpoints: the newest, and that with the best evaluation of the learning curve.
-STATE, BEST = "state.npz", "best.npz"
 
 
 class Ending(enum.Enum):
@@ -43,7 +41,7 @@ class Ending(enum.Enum):
         return self is Ending.FINISHED
 
 
-def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0):
+def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2):
     """Starts a run in a new folder, and trains to its end or until Ctrl-C.
 
     Args:
@@ -52,6 +50,7 @@ def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0):
         quiet: show no progress.
         devices: how many share the work; results depend on it only by rounding.
         save_every: seconds between two checkpoints, at most; there are at least forty in a run.
+        keep: how many of the newest checkpoints are kept, at least 1.
     Returns:
         `Ending`.
     Raises:
@@ -70,9 +69,10 @@ def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0):
         state = programs.begin()
         with _claimed(folder):
             write_plan(plan, folder)
+            saver = Saver(folder, identity(plan, devices), save_every, keep)
             # A run that is killed before its first chunk can then be resumed as well.
-            checkpoint.save(folder / STATE, state)
-            return _run_on(plan, folder, state, Log(folder), quiet, programs, began, save_every)
+            saver.save(state)
+            return _run_on(plan, folder, state, Log(folder), quiet, programs, began, saver)
 
 
 @contextlib.contextmanager
@@ -90,41 +90,52 @@ def _remove(paths):
         path.unlink(missing_ok=True)
 
 
-def resume(folder, *, quiet=False, devices=1, total_steps=None, save_every=30.0):
+def resume(folder, *, quiet=False, devices=1, total_steps=None, save_every=30.0, keep=2, accept_changes=False):
     """Resumes a run from its last checkpoint, as if it had never been stopped.
 
-    A run that was killed before its first checkpoint starts from its seed.
+    A run that was killed before its first checkpoint starts from its seed. What has changed since the checkpoint was
+    saved is said on the standard error: versions, devices, and the length of the run.
 
     Args, Returns: as for `begin`.
         total_steps: prolongs the run: its steps, those that it has made included. Schedules whose length is that of the
             run then have the new length, from the next update on.
+        accept_changes: go on although the environment's file, the seed or a hyperparameter has changed.
     Raises:
-        RunError: if the folder holds no run, or a damaged one, or if it cannot be prolonged to so few steps.
+        RunError: if the folder holds no run, or a damaged one, if it cannot be prolonged to so few steps, or if it has
+            changed in a way that makes another experiment of it.
     """
+    folder = Path(folder)
     read_plan(folder)
     with locked(folder):
         _remove(checkpoint.unfinished_files(folder))
-        plan, state = _read_or_begun(Path(folder))
+        plan, state, used = _read_or_begun(folder)
+        now = identity(plan, devices)
+        if used:
+            require_same(folder, used, now, accept_changes)
         if total_steps is not None:
             plan = _prolonged(plan, folder, plan.steps_after(state.updates), total_steps)
+            now["total_steps"] = total_steps
         mesh = _mesh(plan, devices)
         began = time.perf_counter()
         with contextlib.closing(Programs(plan, mesh)) as programs:
             if total_steps is not None:
-                write_plan(plan, Path(folder))
+                write_plan(plan, folder)
+            if used and used != folder / STATE and (folder / STATE).exists():
+                states.put_aside(folder / STATE)
             log = Log(folder, upto=plan.steps_after(state.updates))
-            return _run_on(plan, Path(folder), state, log, quiet, programs, began, save_every)
+            saver = Saver(folder, now, save_every, keep)
+            return _run_on(plan, folder, state, log, quiet, programs, began, saver)
 
 
 def _read_or_begun(folder):
-    """(Plan, state) of a run; the initial state if the run was killed before it saved any."""
-    if (folder / STATE).exists() or (folder / "metrics.jsonl").exists():
-        return read(folder)
+    """(Plan, state, path of the checkpoint); the initial state and None if the run was killed before it saved any."""
+    if any((folder / name).exists() for name in (STATE, checkpoint.older(STATE, 1), "metrics.jsonl")):
+        return states.read(folder)
     plan = read_plan(folder)
     algorithm = ALGORITHMS[plan.algorithm]
     with contextlib.closing(Programs(plan, None)) as programs:
         algorithm.check(plan.config)
-        return plan, programs.begin()
+        return plan, programs.begin(), None
 
 
 def _prolonged(plan, folder, done, total_steps):
@@ -157,15 +168,7 @@ def read(folder, name=STATE):
     Raises:
         RunError: if the folder holds no run, or a damaged one.
     """
-    plan = read_plan(folder)
-    try:
-        like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
-        return plan, checkpoint.load(Path(folder) / name, like)
-    except LoadError as error:
-        fix = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
-        raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {fix}") from error
-    except (checkpoint.CheckpointError, ValueError, TypeError) as error:
-        raise RunError(str(error)) from error
+    return states.read(folder, name)[:2]
 
 
 def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=None):
@@ -185,7 +188,7 @@ def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=Non
     return results, summary(results)
 
 
-def _run_on(plan, folder, state, log, quiet, programs, began, save_every):
+def _run_on(plan, folder, state, log, quiet, programs, began, saver):
     chunk = max(1, round(plan.num_updates / _CHUNKS))
     progress = Progress(plan.steps_after(plan.num_updates), done=plan.steps_after(state.updates), quiet=quiet)
     with contextlib.ExitStack() as stack:
@@ -200,18 +203,17 @@ def _run_on(plan, folder, state, log, quiet, programs, began, save_every):
         interrupt = stack.enter_context(_Interrupt())
         if not log.rows and int(state.updates) == 0:
             log.write({"steps": 0} | programs.assess(state))
-        _keep_if_best(folder, state, log.rows)
-        clock = _Clock(save_every)
+        saver.keep_if_best(state, log.rows)
         while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
             done = int(state.updates)
             # After a stop in the middle of a chunk, the next one ends where it would have.
             end = min(done - done % chunk + chunk, plan.num_updates)
-            state, metrics, seconds = _advanced(plan, folder, state, end, programs, interrupt, clock)
+            state, metrics, seconds = _advanced(plan, folder, state, end, programs, interrupt, saver)
             count = int(state.updates) - done
             row = _row(plan, state, metrics, count, seconds) | programs.assess(state)
             log.write(row)
-            _save(folder, state, clock)
-            _keep_if_best(folder, state, log.rows)
+            saver.save(state)
+            saver.keep_if_best(state, log.rows)
             progress.advance(count * plan.steps_per_update, row)
         if reached(plan, log.rows):
             last = log.rows[-1]
@@ -220,21 +222,7 @@ def _run_on(plan, folder, state, log, quiet, programs, began, save_every):
     return Ending.FINISHED if int(state.updates) >= plan.num_updates else interrupt.ending
 
 
-class _Clock:
-    """How long updates take, and when the last checkpoint was made."""
-
-    def __init__(self, save_every):
-        self.save_every = save_every
-        self.saved = time.perf_counter()
-        #: Seconds of an update; None before the first.
-        self.update = None
-
-    def updates(self, most):
-        """As many updates as there are between two looks at signals."""
-        return 1 if self.update is None else max(1, min(most, int(_GLANCE / self.update)))
-
-
-def _advanced(plan, folder, state, end, programs, interrupt, clock):
+def _advanced(plan, folder, state, end, programs, interrupt, saver):
     """(state, merged metrics, seconds) after updates up to number `end`, or fewer if a signal stops them.
 
     Raises:
@@ -242,22 +230,17 @@ def _advanced(plan, folder, state, end, programs, interrupt, clock):
     """
     total, seconds = None, 0.0
     while int(state.updates) < end and not (total is not None and interrupt.asked):
-        count = clock.updates(end - int(state.updates))
+        count = saver.updates(end - int(state.updates))
         began = time.perf_counter()
         state, metrics = jax.block_until_ready(programs.advance(state, count))
         took = time.perf_counter() - began
-        clock.update, seconds = took / count, seconds + took
+        saver.update, seconds = took / count, seconds + took
         total = metrics if total is None else merged(total, metrics)
         if sound.broken(state):
             raise _diverged(plan, folder, programs)
-        if time.perf_counter() - clock.saved > clock.save_every:
-            _save(folder, state, clock)
+        if saver.due:
+            saver.save(state)
     return state, total, seconds
-
-
-def _save(folder, state, clock):
-    checkpoint.save(folder / STATE, state)
-    clock.saved = time.perf_counter()
 
 
 def _diverged(plan, folder, programs):
@@ -269,16 +252,6 @@ def _diverged(plan, folder, programs):
         state, _ = programs.advance(state, 1)
         names = sound.broken(state)
     return sound.diverged(plan, folder, names, plan.steps_after(state.updates), kept)
-
-
-def _keep_if_best(folder, state, rows):
-    """Saves the state as the best one if its row, the last, has the highest evaluation; the first of equals counts.
-
-    `resume` calls it for the state that it starts from, so a crash between the two saves loses nothing.
-    """
-    means = [row.get("eval_mean", -math.inf) for row in rows]
-    if means and means.index(max(means)) == len(means) - 1:
-        checkpoint.save(folder / BEST, state)
 
 
 def _row(plan, state, metrics, count, seconds):

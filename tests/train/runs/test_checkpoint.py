@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxenvs.random import fusable
-from train.runs.checkpoint import CheckpointError, load, save
+from train.runs.checkpoint import CheckpointError, Damaged, about, load, older, save
 
 
 class Tree(NamedTuple):
@@ -189,3 +189,55 @@ def test_an_interrupted_save_leaves_the_older_file_alone(path, monkeypatch, modu
 def test_a_save_into_a_folder_that_is_missing_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         save(pathlib.Path(tmp_path) / "nowhere" / "state.npz", tree())
+
+
+def test_the_newest_are_kept_in_their_order(tmp_path):
+    path = tmp_path / "state.npz"
+    for number in range(5):
+        save(path, jnp.int32(number), keep=3)
+    assert [int(load(p, jnp.int32(0))) for p in (path, older(path, 1), older(path, 2))] == [4, 3, 2]
+    assert sorted(os.listdir(tmp_path)) == ["state-1.npz", "state-2.npz", "state.npz"]
+
+
+def test_a_crash_while_the_newest_takes_its_place_leaves_one_under_its_name(tmp_path, monkeypatch):
+    path, replace = tmp_path / "state.npz", os.replace
+    save(path, jnp.int32(0), keep=2)
+
+    def crashing(source, to):
+        if to == path:
+            raise KeyboardInterrupt
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", crashing)
+    with pytest.raises(KeyboardInterrupt):
+        save(path, jnp.int32(1), keep=2)
+    assert load(path, jnp.int32(0)) == 0 and sorted(os.listdir(tmp_path)) == ["state-1.npz", "state.npz"]
+
+
+def test_what_a_checkpoint_is_about_comes_back(path):
+    assert about(path) == {}
+    save(path, tree(), about={"seed": 7})
+    assert about(path) == {"seed": 7}
+    assert jax.tree.map(bits, load(path, shapes())) == jax.tree.map(bits, tree())
+
+
+def test_sizes_are_compared_before_memory_is_taken(tmp_path, monkeypatch):
+    path = tmp_path / "state.npz"
+    save(path, jnp.zeros(1000))
+    monkeypatch.setattr(np, "empty", lambda *_: pytest.fail("memory was taken"))
+    with pytest.raises(CheckpointError, match=r"is float32\[1000\], and this run needs float32\[3\]") as caught:
+        load(path, jax.ShapeDtypeStruct((3,), jnp.float32))
+    assert not isinstance(caught.value, Damaged)
+
+
+def test_every_flipped_bit_of_an_array_is_found(tmp_path):
+    path = tmp_path / "state.npz"
+    save(path, jnp.arange(8.0))
+    content = path.read_bytes()
+    start = content.index(np.arange(8, dtype=np.float32).tobytes())
+    for position in range(start, start + 32):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(Damaged, match="is damaged"):
+            load(path, jnp.zeros(8))

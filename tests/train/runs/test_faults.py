@@ -18,7 +18,7 @@ import pytest
 import jaxenvs
 from jaxenvs.registry import registry
 from train import ppo
-from train.runs import checkpoint, run, sound
+from train.runs import checkpoint, run, saver, sound
 from train.runs.lock import LOCK, locked
 from train.runs.log import Log, read_rows
 from train.runs.plan import Plan, RunError, claim, free_folder
@@ -190,11 +190,11 @@ def test_figures_are_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
 
 def test_a_chunk_that_takes_long_is_left_for_signals_and_saved_in_the_middle(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "_CHUNKS", 2)
-    monkeypatch.setattr(run, "_GLANCE", 0.0)
+    monkeypatch.setattr(saver, "_GLANCE", 0.0)
     saves, save = [], checkpoint.save
 
-    def stopping(path, tree):
-        save(path, tree)
+    def stopping(path, tree, **options):
+        save(path, tree, **options)
         saves.append((path.name, int(tree.updates)))
         if saves[-1] == (run.STATE, 3):
             signal.raise_signal(signal.SIGTERM)
@@ -220,3 +220,31 @@ def test_a_config_that_cannot_be_written_leaves_the_one_that_was(copy, monkeypat
     with pytest.raises(OSError, match="No space left"):
         run.resume(copy, quiet=True, total_steps=64 * 32)
     assert (copy / "config.json").read_text() == before and json.loads(before)["total_steps"] == 16 * 32
+
+
+def test_the_checkpoint_before_a_damaged_one_is_used_and_the_run_ends_the_same(finished, copy, capsys):
+    (copy / "state.npz").write_bytes((finished / "state.npz").read_bytes()[:-100])
+    assert run.resume(copy, quiet=True)
+    warning = capsys.readouterr().err
+    assert "state.npz is damaged" in warning and "state-1.npz of 4" in warning
+    assert stored(copy) == stored(finished)
+    assert {path.name for path in copy.glob("state*")} == {"state.npz", "state-1.npz", "state.npz.damaged"}
+    # The damaged one did not become the one before.
+    checkpoint.about(copy / "state-1.npz")
+
+
+def test_what_a_symbolic_link_points_to_is_never_written(finished, copy, tmp_path):
+    others = []
+    for name in ("metrics.jsonl", "state-1.npz", "best.npz", ".state.npz.1"):
+        others.append(tmp_path / f"behind-{name}")
+        others[-1].write_text("mine")
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).symlink_to(others[-1])
+    os.remove(copy / "state.npz")
+    (copy / "state.npz").write_bytes((finished / "state-1.npz").read_bytes())
+    assert run.resume(copy, quiet=True)
+    assert [other.read_text() for other in others] == ["mine"] * 4
+    (copy / ".lock").symlink_to(others[0])
+    with pytest.raises(OSError), locked(copy):
+        pass
+    assert others[0].read_text() == "mine"

@@ -34,13 +34,13 @@ def stopping(event, at):
     """`checkpoint.save`, with something happening after (or for an error instead of) that of chunk number `at`."""
     chunks = itertools.count()  # 0 is the save of the beginning
 
-    def save(path, tree):
+    def save(path, tree, **options):
         if path.name != run.STATE:
-            return checkpoint_save(path, tree)
+            return checkpoint_save(path, tree, **options)
         chunk = next(chunks)
         if chunk == at and isinstance(event, Exception):
             raise event
-        checkpoint_save(path, tree)
+        checkpoint_save(path, tree, **options)
         if chunk == at and not isinstance(event, Exception):
             for number in event:
                 signal.raise_signal(number)
@@ -93,7 +93,9 @@ def contents(folder):
 
 
 def test_a_run_leaves_its_plan_its_figures_its_events_and_its_state(finished):
-    assert {path.name.split(".")[0] for path in finished.iterdir()} == {"config", "metrics", "events", "state", "best"}
+    assert {path.name.split(".")[0] for path in finished.iterdir()} == {
+        "config", "metrics", "events", "state", "state-1", "best"
+    }  # fmt: skip
 
 
 def test_steps_are_rounded_up_to_integer_updates():
@@ -130,10 +132,10 @@ def test_a_later_state_that_is_not_better_does_not_replace_the_best(tmp_path, mo
 
 
 def test_a_crash_between_the_two_saves_loses_no_best_state(finished, tmp_path, monkeypatch):
-    def crashing(path, tree):
+    def crashing(path, tree, **options):
         if path.name == run.BEST and int(tree.updates) == first_best(finished):
             raise ArithmeticError
-        checkpoint_save(path, tree)
+        checkpoint_save(path, tree, **options)
 
     monkeypatch.setattr(checkpoint, "save", crashing)
     with pytest.raises(ArithmeticError):
@@ -398,6 +400,7 @@ def test_a_plan_of_wrong_values_is_refused_by_name(copy, function, change, said)
 @READERS
 def test_a_missing_state_is_refused(copy, function):
     (copy / "state.npz").unlink()
+    (copy / "state-1.npz").unlink()
     assert refusal(function, copy) == f"{copy / 'state.npz'} does not exist"
 
 
@@ -405,6 +408,7 @@ def test_a_missing_state_is_refused(copy, function):
 def test_a_damaged_state_is_refused_and_left_as_it_was(copy, function):
     content = (copy / "state.npz").read_bytes()[:-100]
     (copy / "state.npz").write_bytes(content)
+    (copy / "state-1.npz").unlink()
     before = contents(copy)
     assert "state.npz is damaged" in refusal(function, copy)
     assert contents(copy) == before

@@ -1,0 +1,50 @@
+"""`Saver`: when a run saves its state, and under which names."""
+
+import math
+import time
+from pathlib import Path
+
+from . import checkpoint
+from .states import BEST, STATE
+
+# Seconds between two looks at signals, within a chunk.
+_GLANCE = 2.0
+
+
+class Saver:
+    """Saves a run's checkpoints, and knows when the next one is due.
+
+    Args:
+        folder: the run's folder.
+        about: the run's `identity`, kept in each checkpoint.
+        every: seconds between two checkpoints, at most.
+        keep: how many of the newest checkpoints are kept.
+    """
+
+    def __init__(self, folder, about, every, keep):
+        self._folder, self._about, self._every, self._keep = Path(folder), about, every, keep
+        self._saved = time.perf_counter()
+        #: Seconds of an update; None before the first.
+        self.update = None
+
+    def updates(self, most):
+        """As many updates as there are between two looks at signals."""
+        return 1 if self.update is None else max(1, min(most, int(_GLANCE / self.update)))
+
+    @property
+    def due(self):
+        """Whether the last checkpoint is too old."""
+        return time.perf_counter() - self._saved > self._every
+
+    def save(self, state):
+        checkpoint.save(self._folder / STATE, state, about=self._about, keep=self._keep)
+        self._saved = time.perf_counter()
+
+    def keep_if_best(self, state, rows):
+        """Saves the state as the best one if its row, the last, has the highest evaluation; the first of equals counts.
+
+        `resume` calls it for the state that it starts from, so a crash between the two saves loses nothing.
+        """
+        means = [row.get("eval_mean", -math.inf) for row in rows]
+        if means and means.index(max(means)) == len(means) - 1:
+            checkpoint.save(self._folder / BEST, state, about=self._about)
