@@ -16,6 +16,7 @@ from .options import (
     finite,
     integer,
     seconds,
+    seed,
 )  # fmt: skip
 from .output import unbreakable_stderr
 from .presets import ALGORITHMS
@@ -122,7 +123,7 @@ def _add_evaluate(subparsers, program):
     evaluate.set_defaults(command=commands.evaluate)
     evaluate.add_argument("run", type=Path, help="the run's folder")
     evaluate.add_argument("--episodes", type=integer, default=1000, help="full episodes, played in parallel")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the episodes")
+    evaluate.add_argument("--seed", type=seed, default=0, help="of the episodes")
     evaluate.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
     add_set(evaluate)
     add_trust(evaluate)
@@ -139,7 +140,7 @@ def _add_record(subparsers, program):
     record.add_argument("what", metavar="RUN|ID", help="a run's folder, a registered id, or my_env.py:MyEnv")
     record.add_argument("--to", type=Path, required=True, metavar="FILE", help="the film, ending in .mp4 or .gif")
     record.add_argument("--episodes", type=integer, help="how many (default: as many as fit into 14 s)")
-    record.add_argument("--seed", type=int, default=0, help="of the episodes")
+    record.add_argument("--seed", type=seed, default=0, help="of the episodes")
     policy = record.add_mutually_exclusive_group()
     policy.add_argument("--random", action="store_true", help="random actions; an id has no other policy")
     policy.add_argument("--untrained", action="store_true", help="the policy with which the run began")
@@ -155,7 +156,7 @@ def _add_watch(subparsers, program):
     watch.add_argument("run", type=Path, help="the run's folder")
     watch.add_argument("--best", action="store_true", help="the checkpoint with the best evaluation, not the newest")
     watch.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
-    watch.add_argument("--seed", type=int, default=0, help="of the episodes")
+    watch.add_argument("--seed", type=seed, default=0, help="of the episodes")
     watch.add_argument("--fps", type=finite, help="steps per second (default: the environment's frames per second)")
     add_set(watch)
     add_trust(watch)
@@ -173,7 +174,7 @@ def _add_training_options(command, algorithm):
         "--until", type=finite, metavar="RETURN",
         help="end the run when the evaluation of its curve, the mean return of 1024 full episodes, reaches this",
     )  # fmt: skip
-    command.add_argument("--seed", type=int, default=0, help="of everything random")
+    command.add_argument("--seed", type=seed, default=0, help="of everything random")
     command.add_argument(
         "--keys", choices=("ordinary", "fast"), default="ordinary",
         help="the random numbers: JAX's own, or those of jaxenvs.random.fast",

@@ -1,6 +1,7 @@
 """The options of the command line: their types, and parsers that name the flag that was meant."""
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -10,6 +11,7 @@ from jaxenvs.settings import add_set as add_set
 from jaxenvs.show import field_texts
 
 from .floor.config import range_text
+from .runs.stored import LARGEST_SEED
 
 # Names that other libraries have, and the flag here.
 _KNOWN_AS = {
@@ -138,6 +140,14 @@ def seconds(text):
     if value <= 0:
         raise argparse.ArgumentTypeError(f"must be above 0 seconds, got {text!r}")
     return value
+
+
+def seed(text):
+    """An integer that JAX makes a key of its own for; `--seed -1` would be that of 2**32 - 1."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (value := int(text)) <= LARGEST_SEED:
+            return value
+    raise argparse.ArgumentTypeError(f"must be an integer from 0 to {LARGEST_SEED:,}, got {text!r}")
 
 
 def _truth(text):

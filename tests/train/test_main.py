@@ -306,8 +306,9 @@ def test_a_damaged_run_is_refused_and_left_as_it_is(capsys, copy, verb, name, da
     ("wrong", "said"),
     [(["--episodes", "0"], "--episodes must be at least 1, got 0"), (["--episodes", "-3"], "got -3"),
      (["--set", "thrust=1"], "no constant 'thrust'"), (["--set", "dt=0"], "dt must be above 0.0"),
-     (["--seed", "x"], "invalid int value: 'x'")],
-    ids=["no episodes", "negative episodes", "unknown constant", "constant out of range", "seed"],
+     (["--seed", "x"], "must be an integer from 0 to 4,294,967,294, got 'x'"),
+     (["--seed", "99999999999999999999"], "must be an integer from 0 to"), (["--seed", "-1"], "must be an integer")],
+    ids=["no episodes", "negative episodes", "unknown constant", "constant out of range", "seed", "large", "negative"],
 )  # fmt: skip
 def test_an_evaluation_with_a_wrong_option_is_refused(capsys, folder, wrong, said):
     assert said in refused(capsys, ["evaluate", folder, *wrong])

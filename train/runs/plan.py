@@ -14,6 +14,7 @@ from jaxenvs.random import as_key, fast
 
 from ..presets import ALGORITHMS
 from .checkpoint import replacing, unfinished_files
+from .stored import StoredError, checked
 
 #: What makes a key of each kind.
 KEYS = {"ordinary": as_key, "fast": fast}
@@ -127,21 +128,15 @@ def read_plan(folder):
         raise RunError(f"{folder} holds no run: there is no {path.name} in it")
     try:
         stored = json.loads(path.read_text())
-        if stored.get("schema", 1) not in range(1, SCHEMA + 1):
-            raise RunError(f"{path} has schema {stored['schema']!r}, and this version of jaxenvs reads 1 to {SCHEMA}")
-        algorithm = ALGORITHMS[stored["algorithm"]]
-        config = {k: tuple(v) if isinstance(v, list) else v for k, v in stored["config"].items()}
-        names = {field.name for field in dataclasses.fields(Plan)}
-        plan = {**{k: v for k, v in stored.items() if k in names}, "config": _config(path, algorithm, config)}
-        if not (isinstance(plan["total_steps"], int) and isinstance(plan["seed"], int)):
-            raise TypeError("total_steps and seed must be integers")
-        if not isinstance(plan.get("until"), int | float | None):
-            raise TypeError("until must be a number, or null")
-        if plan.get("keys", "ordinary") not in KEYS:
-            raise TypeError(f"keys must be one of {list(KEYS)}, got {plan['keys']!r}")
-        return Plan(**plan)
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        schema = stored.get("schema", 1) if isinstance(stored, dict) else 1
+        if schema not in range(1, SCHEMA + 1):
+            raise RunError(f"{path} has schema {schema!r}, and this version of jaxenvs reads 1 to {SCHEMA}")
+        plan = checked(stored, ALGORITHMS, KEYS)
+        return Plan(**{**plan, "config": _config(path, ALGORITHMS[plan["algorithm"]], plan["config"])})
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, RecursionError) as error:
         raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
+    except StoredError as error:
+        raise RunError(f"{path} is damaged, or of another version: {error}") from error
 
 
 def _config(path, algorithm, values):

@@ -176,3 +176,41 @@ def test_help_says_that_code_is_executed(verb, capsys):
     with pytest.raises(SystemExit):
         main([verb, "--help"])
     assert "code is executed: see --trust" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"env": 5}, "env must be a registered id, or where a class is, got 5"),
+        ({"algorithm": []}, "algorithm must be one of ppo, dqn, pqn, td3, sac, got []"),
+        ({"constants": None}, "constants must be an object of constants, got null"),
+        ({"training": [1]}, "training must be an object of constants, got [1]"),
+        ({"curve_as_trained": "yes"}, 'curve_as_trained must be true or false, got "yes"'),
+        ({"total_steps": True}, "total_steps must be an integer of at least 1, got true"),
+        ({"total_steps": -5}, "total_steps must be an integer of at least 1, got -5"),
+        ({"seed": 10**30}, f"seed must be an integer from 0 to 4,294,967,294, got {10**30}"),
+        ({"until": float("nan")}, "until must be a finite number, or null, got NaN"),
+        ({"keys": []}, "keys must be one of ordinary, fast, got []"),
+        ({"config": {"gamma": []}}, "gamma must be a number, got []"),
+        ({"config": {"gamma": None}}, "gamma must be a number, got null"),
+        ({"config": {"learning_rate": "0.001"}}, 'learning_rate must be a number, got "0.001"'),
+        ({"config": {"num_envs": 2.5}}, "num_envs must be an integer, got 2.5"),
+        ({"config": {"hidden": {}}}, "hidden must be a list of integers, got {}"),
+        ({"config": {"speed": 1}}, "there is no hyperparameter 'speed'"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else str(value)[:40],
+)
+def test_a_value_of_another_kind_is_named(folder, changes, said):
+    change(folder / "run", **changes)
+    with pytest.raises(RunError) as caught:
+        read_plan(folder / "run")
+    assert str(caught.value) == f"{folder / 'run' / 'config.json'} is damaged, or of another version: {said}"
+
+
+def test_a_value_that_is_missing_is_named(folder):
+    path = folder / "run" / "config.json"
+    stored = json.loads(path.read_text())
+    del stored["env"]
+    path.write_text(json.dumps(stored))
+    with pytest.raises(RunError, match="env is missing"):
+        read_plan(folder / "run")
