@@ -100,9 +100,9 @@ PRESETS = {
         config={
             "num_envs": 1024,
             "num_steps": 32,
-            "gamma": 0.95,
-            "entropy_bonus": 0.02,
-            "final_entropy_bonus": 0.1,
+            "gamma": 0.94,
+            "entropy_bonus": 0.05,
+            "final_entropy_bonus": 0.4,
         },
         training={"expected_penalty": True},
         curve_as_trained=True,
