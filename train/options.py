@@ -140,6 +140,19 @@ def seconds(text):
     return value
 
 
+def names_of(*allowed):
+    """The type of an option that is a list of some names: "a,b"."""
+
+    def parse(text):
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        wrong = next((name for name in names if name not in allowed), None)
+        if wrong is not None or not names:
+            raise argparse.ArgumentTypeError(f"must be some of {','.join(allowed)}, got {wrong or text!r}")
+        return list(dict.fromkeys(names))
+
+    return parse
+
+
 def _truth(text):
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
