@@ -49,6 +49,7 @@ TRAIN = [
     {"train.runs"},
     {"train.reports"},
     {"train.runs.load"},
+    {"train.exports"},
     {"train.showing", "train.options"},
     {"train.commands"},
     {"train", "train.__main__"},

@@ -1,4 +1,4 @@
-"""The command line: `python -m train ppo | evaluate | resume | record | watch`."""
+"""The command line: `python -m train ppo | evaluate | resume | record | watch | export`."""
 
 import sys
 from pathlib import Path
@@ -15,6 +15,7 @@ from .options import (
     epilog,
     finite,
     integer,
+    names_of,
     seconds,
     seed,
 )  # fmt: skip
@@ -82,6 +83,7 @@ def _parser(program="python -m train"):
         _add_evaluate(subparsers, program)
         _add_record(subparsers, program)
         _add_watch(subparsers, program)
+        _add_export(subparsers, program)
     return parser
 
 
@@ -160,6 +162,24 @@ def _add_watch(subparsers, program):
     watch.add_argument("--fps", type=finite, help="steps per second (default: the environment's frames per second)")
     add_set(watch)
     add_trust(watch)
+
+
+def _add_export(subparsers, program):
+    text = "write a run's policy for use elsewhere: StableHLO, NumPy, ONNX and a C header"
+    examples = (
+        f"{program} export runs/HeartPole-v0-ppo-1 --to policy",
+        f"{program} export runs/mine --to policy --forms numpy,c --best",
+    )
+    export = subparsers.add_parser("export", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
+    export.set_defaults(command=commands.export)
+    export.add_argument("run", type=Path, help="the run's folder")
+    export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that does not exist yet")
+    export.add_argument(
+        "--forms", type=names_of("stablehlo", "numpy", "onnx", "c"), metavar="NAMES",
+        help="some of stablehlo,numpy,onnx,c (default: all that can express the policy)",
+    )  # fmt: skip
+    export.add_argument("--best", action="store_true", help="the checkpoint with the best evaluation, not the newest")
+    add_trust(export)
 
 
 def _add_training_options(command, algorithm):

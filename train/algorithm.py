@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from .floor.episodes import Metrics
 
-__all__ = ["Algorithm", "Metrics", "State"]
+__all__ = ["Algorithm", "Exportable", "Metrics", "State"]
 
 
 class State(Protocol):
@@ -126,5 +126,19 @@ class Algorithm(Protocol):
             num_updates: a Python int.
         Returns:
             (State, Metrics): the last state, and the metrics of each update, f32[num_updates] each.
+        """
+        ...
+
+
+class Exportable(Protocol):
+    """One more name, which an algorithm may have: without it, its policy is exported as StableHLO alone."""
+
+    def actor(self, config, envs, state) -> Any:
+        """What the greedy policy computes, as data.
+
+        Args:
+            config, envs, state: as for `Algorithm.policy`.
+        Returns:
+            `floor.actors.Actor`.
         """
         ...

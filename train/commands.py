@@ -71,6 +71,12 @@ def watch(options):
     return _user_errors(showing.watch, options)
 
 
+def export(options):
+    from .exports import command
+
+    return _user_errors(command.export_run, options)
+
+
 def _is_finished(folder):
     """Whether a run has come to its end and has its last evaluation; if so, says it."""
     from .runs import run

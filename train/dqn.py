@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxenvs import VectorEnv, constant, make_vec, rollout, static
 from jaxenvs.precision import in_32_bits
@@ -31,6 +32,7 @@ from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
 from .floor import experience, gradients, networks
+from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.exploration import epsilon_greedy, greedy, taken
@@ -243,9 +245,23 @@ def policy(config, envs, state, *, greedy=True):
     return act
 
 
+def actor(config, envs, state):
+    """The greedy policy as data; see `algorithm.Algorithm.actor`."""
+    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    moments = state.obs_moments if config.normalise_observations else None
+    network = _network(config, envs)
+    # Mean quantiles of dueling values are linear in the outputs.
+    mix = np.asarray(_values_of(config, jnp.eye(network.outputs)).mean(-1))
+    return Actor(network, state.params, moments, mix=mix)
+
+
 def values(config, envs, params, x):
     """The values f32[..., actions, quantiles] at standardised features f32[..., inputs]."""
-    outputs = networks.apply(_network(config, envs), params, x)
+    return _values_of(config, networks.apply(_network(config, envs), params, x))
+
+
+def _values_of(config, outputs):
+    """f32[..., actions, quantiles], of a network's outputs."""
     outputs = outputs.reshape(*outputs.shape[:-1], -1, config.quantiles)
     return dueling(outputs) if config.dueling else outputs
 

@@ -150,6 +150,19 @@ def seed(text):
     raise argparse.ArgumentTypeError(f"must be an integer from 0 to {LARGEST_SEED:,}, got {text!r}")
 
 
+def names_of(*allowed):
+    """The type of an option that is a list of some names: "a,b"."""
+
+    def parse(text):
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        wrong = next((name for name in names if name not in allowed), None)
+        if wrong is not None or not names:
+            raise argparse.ArgumentTypeError(f"must be some of {','.join(allowed)}, got {wrong or text!r}")
+        return list(dict.fromkeys(names))
+
+    return parse
+
+
 def _truth(text):
     if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")

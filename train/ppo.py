@@ -28,6 +28,7 @@ from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
 from .floor import gradients, networks
+from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.gradients import adam, descend, mean_gradient
@@ -263,6 +264,13 @@ def policy(config, envs, state, *, greedy=True):
         return to_action(envs.single_action_space, chosen.mode() if greedy else chosen.sample(fusable(key)))
 
     return act
+
+
+def actor(config, envs, state):
+    """The greedy policy as data; see `algorithm.Algorithm.actor`."""
+    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    moments = state.obs_moments if config.normalise_observations else None
+    return Actor(_networks(config, envs)[0], state.params.actor, moments)
 
 
 def distribution(config, envs, params, x):

@@ -27,6 +27,7 @@ from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
 from .floor import gradients, networks
+from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
 from .floor.exploration import epsilon_greedy, greedy, taken
@@ -250,6 +251,13 @@ def policy(config, envs, state, *, greedy=True):
         return to_action(envs.single_action_space, _choose(config, envs, state, fusable(key), raw, greedy))
 
     return act
+
+
+def actor(config, envs, state):
+    """The greedy policy as data; see `algorithm.Algorithm.actor`."""
+    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    moments = state.obs_moments if config.normalise_observations else None
+    return Actor(_network(config, envs), state.params, moments)
 
 
 def values(config, envs, params, x):

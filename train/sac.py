@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxenvs import VectorEnv, constant, make_vec, static
 from jaxenvs.precision import in_32_bits
@@ -31,6 +32,7 @@ from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
 from .floor import experience, gradients, networks
+from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.distributions import TanhNormal
 from .floor.episodes import check_batch
@@ -230,6 +232,16 @@ def policy(config, envs, state, *, greedy=True):
         return to_action(envs.single_action_space, pi.mode() if greedy else pi.sample(fusable(key)))
 
     return act
+
+
+def actor(config, envs, state):
+    """The greedy policy as data; see `algorithm.Algorithm.actor`."""
+    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    moments = state.experience.obs_moments if config.normalise_observations else None
+    network = _networks(config, envs)[0]
+    # The first half of the outputs is the mean.
+    mix = np.eye(network.outputs, network.outputs // 2, dtype=np.float32)
+    return Actor(network, state.learner.params.actor, moments, mix=mix, squash="tanh")
 
 
 def learning_rate(config, updates):

@@ -28,6 +28,7 @@ from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
 from .floor import experience, gradients, networks
+from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch
 from .floor.gradients import adam, descend, mean_gradient
@@ -218,11 +219,19 @@ def policy(config, envs, state, *, greedy=True):
     @in_32_bits
     def act(key, obs):
         raw = features(envs.single_observation_space, obs)
-        normals = jax.random.normal(fusable(key), (*raw.shape[:-1], num_outputs(envs.single_action_space)))
-        chosen = explored(config, envs, state, raw, 0.0 * normals if greedy else normals)
-        return to_action(envs.single_action_space, chosen)
+        normals = 0.0
+        if not greedy:
+            normals = jax.random.normal(fusable(key), (*raw.shape[:-1], num_outputs(envs.single_action_space)))
+        return to_action(envs.single_action_space, explored(config, envs, state, raw, normals))
 
     return act
+
+
+def actor(config, envs, state):
+    """The greedy policy as data; see `algorithm.Algorithm.actor`."""
+    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    moments = state.experience.obs_moments if config.normalise_observations else None
+    return Actor(_networks(config, envs)[0], state.learner.params.actor, moments, squash="tanh")
 
 
 def noise(config, updates):

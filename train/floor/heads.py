@@ -152,7 +152,8 @@ def to_action(space, sample):
         return sample + jnp.int32(space.start)
     low, high = bounds(space)
     if choices(space):
-        return sample.reshape(*sample.shape[:-1], *space.shape).astype(low.dtype) + low
+        chosen = sample.reshape(*sample.shape[:-1], *space.shape).astype(low.dtype)
+        return chosen + jnp.broadcast_to(low, chosen.shape)
     unit = jnp.clip(sample, -1.0, 1.0).reshape(*sample.shape[:-1], *space.shape)
     centre, reach = (low + high) / np.float32(2), (high - low) / np.float32(2)
     return jnp.broadcast_to(centre, unit.shape) + jnp.broadcast_to(reach, unit.shape) * unit
