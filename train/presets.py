@@ -237,7 +237,7 @@ REFERENCES = {
 #: Other presets, by algorithm, environment and the name that `--preset` has for them. "few-steps" reaches a good return
 #: with few steps of the environment, at more gradient steps for each.
 VARIANTS = {
-    ("dqn", "CartPole-v1", "few-steps"): Preset(total_steps=50_000),
+    ("dqn", "CartPole-v1", "few-steps"): Preset(total_steps=50_000, config={"gradient_steps": 32}),
     ("td3", "Pendulum-v1", "few-steps"): Preset(
         total_steps=19_200,
         config={
