@@ -177,18 +177,22 @@ _BOX = {
 PRESETS |= {
     # The best way takes hundreds of steps, of which none pays, so the discount is near 1 and each push lasts.
     ("td3", "MountainCarContinuous-v0"): Preset(
-        total_steps=528_528,
+        total_steps=396_000,
         config={
             **_BOX,
             "num_steps": 16,
             "gradient_steps": 32,
             "learning_starts": 16_384,
-            "capacity": 262_144,
-            "gamma": 0.9999,
+            "capacity": 256_000,
+            "learning_rate": 1.6e-3,
+            "gamma": 0.99998,
+            "tau": 0.03,
             "n_step": 10,
-            "noise": 0.5,
-            "final_noise": 0.1,
-            "noise_correlation": 0.95,
+            "noise": 0.26,
+            "final_noise": 0.05,
+            "noise_correlation": 0.94,
+            "target_noise": 0.07,
+            "activation": "tanh",
         },
     ),
     ("td3", "Pendulum-v1"): Preset(total_steps=102_400, config={**_BOX, "gamma": 0.98, "noise": 0.2}, episodes=16384),
