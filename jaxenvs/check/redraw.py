@@ -34,7 +34,7 @@ def redrawing(key, path=0, index=0, bits=0):
 
 
 def drawn_numbers(method, key, files):
-    """The numbers that a method draws: {(author's line, position): paths of the keys that draw it}.
+    """The numbers that a method draws: a list of (author's line or None, position, [(path, index) of its words]).
 
     Args:
         method: a function of a key, called without `jax.jit`.

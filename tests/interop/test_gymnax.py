@@ -81,7 +81,7 @@ def test_our_ppo_learns_theirs():
     assert jaxenvs.check_env(env, raise_on_failure=False).findings[0].rule == "pickles"
     config = ppo.Config(num_envs=64, num_steps=64)
     _, metrics = jax.jit(lambda key: ppo.train(config, env, key, 20))(KEY)
-    means = metrics["return_sum"] / metrics["episodes"]
+    means = metrics.return_sum / metrics.episodes
     assert means[-1] > 3 * means[0]
 
 

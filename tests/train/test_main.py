@@ -235,6 +235,19 @@ def test_a_wrong_option_is_refused_and_nothing_is_made(capsys, tmp_path, wrong, 
     assert contents(tmp_path) == {"here": False}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--batch-size", "1e9"], "gradient_steps=16 with batch_size=1,000,000,000 would need at least"),
+        (["--quantiles", "1e6"], "quantiles=1,000,000 with batch_size=128 would need at least 512 TB"),
+    ],
+    ids=["batch", "quantiles"],
+)
+def test_what_cannot_fit_into_memory_is_refused_and_nothing_is_made(capsys, tmp_path, wrong, said):
+    assert said in refused(capsys, ["dqn", "--env", "CartPole-v1", "--quiet", "--out", tmp_path / "run", *wrong])
+    assert contents(tmp_path) == {"here": False}
+
+
 @pytest.mark.parametrize("text", ["64,64", "(64, 64)", "[64, 64]", " 64, 64 "])
 def test_widths_are_written_as_they_are_printed_or_with_a_comma(text):
     assert _parser().parse_args(["ppo", "--env", "x", "--hidden", text]).hidden == (64, 64)

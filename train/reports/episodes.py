@@ -12,6 +12,8 @@ from jaxenvs.random import fusable
 from jaxenvs.render.caption import captioned
 from jaxenvs.rollout import scan_steps
 
+from ..floor.memory import check_fits, num_bytes
+
 #: The highest frame rate of a film; above it steps are left out.
 MAX_FPS = 30
 # Seconds for which the last picture of an episode stands still, or as long as the episode was, if that is shorter.
@@ -71,6 +73,19 @@ class Frames:
         return (np.frombuffer(zlib.decompress(item), np.uint8).reshape(self._shape) for item in self._packed)
 
 
+def check_film(env, count, limit):
+    """Refuses a film of more episodes than this machine can hold.
+
+    Args:
+        env, count, limit: as in `play`; any number may be None, for the usual one.
+    Raises:
+        ValueError: with the number, what it needs and what there is.
+    """
+    state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    size = (count or _CANDIDATES) * (limit or _MOST_STEPS) * num_bytes(state)
+    check_fits(f"a film of {count:,} episodes" if count else "a film", size)
+
+
 def play(env, act, arguments, key, count, limit):
     """Plays `count` full episodes in parallel.
 
@@ -83,6 +98,7 @@ def play(env, act, arguments, key, count, limit):
     Returns:
         A list of `Episode`.
     """
+    check_film(env, count, limit)
     envs = make_vec(env, count, max_episode_steps=limit or _MOST_STEPS)
     reset_key, run_key = jax.random.split(fusable(key))
 

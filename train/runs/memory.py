@@ -47,9 +47,28 @@ def check_run(plan):
     size = plan.config.num_envs * _COPIES * num_bytes(one) + plan.steps_per_update * kept
     check_fits(f"num_envs={plan.config.num_envs} and {plan.steps_per_update:,} steps an update", size)
     _check_network(plan.config, one[1])
-    for name in ("capacity", "batch_size"):
-        if count := getattr(plan.config, name, 0):
-            check_fits(f"{name}={count:,}", count * kept)
+    if count := getattr(plan.config, "capacity", 0):
+        check_fits(f"capacity={count:,}", count * kept)
+    for what, size in _minibatches(plan.config, plan.steps_per_update, num_bytes(one[1])):
+        check_fits(what, size)
+
+
+def _minibatches(config, steps, observation):
+    """(hyperparameters, bytes that they need at least) for the minibatches of an update, whichever the algorithm has.
+
+    Args:
+        config: of an algorithm.
+        steps: environment steps of an update.
+        observation: bytes of one.
+    """
+    value = lambda name, other=1: getattr(config, name, other)  # noqa: E731
+    # The numbers of the rows of all minibatches.
+    yield f"epochs={value('epochs')}", value("epochs", 0) * (steps // value("segment")) * 4
+    batch, quantiles = value("batch_size", 0), value("quantiles")
+    # The observations before and after, and the reward.
+    samples = value("gradient_steps") * batch * (2 * observation + 4)
+    yield f"gradient_steps={value('gradient_steps')} with batch_size={batch:,}", samples
+    yield f"quantiles={quantiles:,} with batch_size={batch}", batch * quantiles**2 * 4
 
 
 def _check_network(config, obs):

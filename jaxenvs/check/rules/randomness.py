@@ -13,6 +13,8 @@ from jaxenvs.check.trees import differences, is_key, kind, labelled, subscript
 from jaxenvs.explain.blame import where
 
 _MOST = 3
+# Of a reset that draws more numbers, some are replaced.
+_MOST_NUMBERS = 256
 _SOUND = ("state-types", "observation-types", "reward", "terminated")
 
 
@@ -117,9 +119,11 @@ def keys_matter(probe):
     fix = "use what is drawn (a cast to integers turns uniforms in [0, 1) into 0), or do not draw it"
     if "reset" in drawing:
         useless, numbers = {}, drawn_numbers(probe.env.reset, probe.key("redrawn"), probe.author_files)
+        numbers = numbers[:: 1 + len(numbers) // _MOST_NUMBERS]
         probe.measured["numbers_in_reset"] = len(numbers)
+        unchanged = [(keys, probe.run_batch("reset", redrawing(keys))) for keys in probe.key_sets("redrawn")]
         for line, position, paths in numbers:
-            if not _matters(probe, paths):
+            if not _matters(probe, paths, unchanged):
                 useless.setdefault(line, []).append(subscript(position))
         for line, positions in useless.items():
             found = "reset draws numbers that change nothing" + (f", at {line}" if line else "")
@@ -132,10 +136,9 @@ def keys_matter(probe):
             yield found, "results that differ from key to key", fix
 
 
-def _matters(probe, paths):
+def _matters(probe, paths, unchanged):
     """Whether a number of `reset` changes a result for any of some keys, constants and replacements."""
-    for keys in probe.key_sets("redrawn"):
-        before = probe.run_batch("reset", redrawing(keys))
+    for keys, before in unchanged:
         for path, index in paths:
             for bits in BITS:
                 if differences(before, probe.run_batch("reset", redrawing(keys, path, index, bits)), "reset"):
