@@ -1,6 +1,7 @@
 """A pytree of arrays on disk: one `.npz` file, complete or not there, checked when it is read."""
 
 import contextlib
+import gc
 import json
 import math
 import os
@@ -117,7 +118,8 @@ def unfinished_files(folder):
 def load(path, like):
     """Reads what `save` wrote.
 
-    Memory is taken for one array after the other, and only once its declared shape and dtype are those of `like`.
+    Besides the state, at most two of its arrays are in memory. Memory is taken for an array only once its declared
+    shape and dtype are those of `like`.
 
     Args:
         path: the file.
@@ -200,8 +202,8 @@ def _array(path, archive, name, check):
     return flat.view(dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _restored(path, name, archive, there, like):
-    if name not in there:
+def _restored(path, name, archive, names, like):
+    if name not in names:
         raise CheckpointError(f"{path} lacks {name}: it was written by another version or for another configuration")
     expected = jax.eval_shape(_plain, like)
 
@@ -213,6 +215,12 @@ def _restored(path, name, archive, there, like):
 
     array = _array(path, archive, name, check)
     if not _is_key(like):
-        return jnp.asarray(array)
+        # jnp.asarray would copy it twice.
+        there = jax.block_until_ready(jax.device_put(array))
+        if array.nbytes >= _PIECE:
+            # JAX lets go of what it has copied at the next collection only.
+            del array
+            gc.collect()
+        return there
     implementation = jax.random.key_impl(jax.random.wrap_key_data(jnp.zeros_like(array), impl=like.dtype._impl))
     return jax.random.wrap_key_data(jnp.asarray(array), impl=implementation)

@@ -1,5 +1,6 @@
 import os
 import pathlib
+import tracemalloc
 from typing import Any, NamedTuple
 
 import jax
@@ -241,3 +242,20 @@ def test_every_flipped_bit_of_an_array_is_found(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(Damaged, match="is damaged"):
             load(path, jnp.zeros(8))
+
+
+def test_saving_copies_no_array_and_loading_holds_two_at_most_besides(tmp_path):
+    tree, size = [jnp.ones((1 << 21,)) for _ in range(3)], 1 << 23
+    jax.block_until_ready(tree)
+    tracemalloc.start()
+    try:
+        save(tmp_path / "state.npz", tree)
+        saving = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        load(tmp_path / "state.npz", tree)
+        loading = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # NumPy's arrays; those of JAX are not counted.
+    assert saving < 3 * size
+    assert size <= loading < 2.5 * size
