@@ -8,7 +8,16 @@ import jax
 
 from jaxenvs import spaces
 from jaxenvs.constants import checked, is_static
-from jaxenvs.misuse import ABSENT, brief, check_form, checked_shape, explained_state, misused, refuse_batched
+from jaxenvs.misuse import (
+    ABSENT,
+    brief,
+    check_form,
+    check_names,
+    checked_shape,
+    explained_state,
+    misused,
+    refuse_batched,
+)
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import checked_key, one_key, with_keys
 from jaxenvs.random.varying import varying_as
@@ -199,8 +208,11 @@ def _show(method):
     def show(self, state=ABSENT, **others):
         if state is ABSENT or others:
             raise misused(self, "render(state) -> picture" if name == "render" else f"{name}(state)")
-        with explained_state(lambda: self.reset(jax.random.key(0))[0], state, f"{type(self).__name__}.{name}"):
-            return method(self, state)
+        where = f"{type(self).__name__}.{name}"
+        with explained_state(lambda: self.reset(jax.random.key(0))[0], state, where):
+            result = method(self, state)
+        check_names(self, state, where)
+        return result
 
     return show
 

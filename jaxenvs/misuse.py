@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 
 _ARRAYS = jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct
+# The states of environments, by their classes and static constants.
+_STATES = {}
 
 
 class Absent:
@@ -70,6 +72,33 @@ def check_form(expected, given, where, cause=None, what="state"):
         raise TypeError(
             f"{where}: {what} must be {shown(expected)}, as reset returns it, got {shown(given)}"
         ) from cause
+
+
+def check_names(env, state, where):
+    """Refuses a state, outside of traces, whose arrays have other names than those of `env`, with a TypeError.
+
+    Another environment's state may have the fields that a method reads, and mean something else by them.
+    """
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((env, state))):
+        return
+    expected = _states(env)
+    if expected is not None and _names(state) != _names(expected):
+        raise TypeError(f"{where}: state must be {shown(expected)}, as reset returns it, got {shown(state)}")
+
+
+def _states(env):
+    """What `env.reset` returns as the state, arrays as their shapes; None where it fails."""
+    structure = jax.tree.structure(env)
+    if structure not in _STATES:
+        try:
+            _STATES[structure] = jax.eval_shape(env.reset, jax.random.key(0))[0]
+        except Exception:
+            return None
+    return _STATES[structure]
+
+
+def _names(tree):
+    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
 
 
 def shown(tree):

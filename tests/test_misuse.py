@@ -137,3 +137,11 @@ def test_what_is_no_element_of_a_discrete_space_is_not_contained(x):
 @pytest.mark.parametrize("x", [0, 3, np.int64(3), np.uint8(1), np.array(2), jnp.int32(2)])
 def test_elements_of_a_discrete_space_are_contained(x):
     assert jaxenvs.spaces.contains(spaces.Discrete(4), x)
+
+
+@pytest.mark.parametrize(("method", "env"), [("observe", jaxenvs.HeartPole()), ("render", jaxenvs.FiveChoices())])
+def test_a_method_of_a_state_refuses_one_of_another_environment_with_the_fields_that_it_reads(method, env):
+    other = jaxenvs.HeartPoleV1().reset(jax.random.key(0))[0]
+    with pytest.raises(TypeError, match=rf"{type(env).__name__}\.{method}: state must be State\(.*, got State\(alert"):
+        getattr(env, method)(other)
+    getattr(env, method)(jax.device_get(env.reset(jax.random.key(0))[0]))
