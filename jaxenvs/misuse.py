@@ -54,7 +54,12 @@ def explained_state(reset, state, where):
         failed = error
     else:
         return
-    check_form(jax.eval_shape(reset), state, where, failed)
+    try:
+        expected = jax.eval_shape(reset)
+    except Exception:
+        # `reset` itself calls the method that fails.
+        raise failed from None
+    check_form(expected, state, where, failed)
     raise failed
 
 
