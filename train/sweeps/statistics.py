@@ -65,7 +65,8 @@ def score_of(values, diverged, seed=0):
 def ranked(scores, *, lowest=False):
     """The settings from the best to the worst, a list of indices.
 
-    A setting of which a seed diverged stands below all of which none did; among those, fewer are better.
+    A setting of which a seed diverged stands below all of which none did; among those, fewer are better. Between equal
+    scores, the worse end of the interval decides: the interquartile mean does not see one seed of five that failed.
 
     Args:
         scores: sequence of `Score`.
@@ -74,7 +75,8 @@ def ranked(scores, *, lowest=False):
 
     def order(index):
         one = scores[index]
-        value = one.score if lowest else -one.score
-        return one.diverged, math.isnan(value), 0.0 if math.isnan(value) else value, index
+        worst_first = (one.score, one.high) if lowest else (-one.score, -one.low)
+        known = [0.0 if math.isnan(value) else value for value in worst_first]
+        return one.diverged, math.isnan(one.score), *known, index
 
     return sorted(range(len(scores)), key=order)

@@ -42,6 +42,13 @@ def test_settings_with_a_seed_that_diverged_rank_last_by_how_many():
     assert ranked(scores, lowest=True) == [1, 3, 0, 2]
 
 
+def test_between_equal_scores_the_worse_end_of_the_interval_decides():
+    failed, sound = score_of([177, 500, 500, 500, 500], [False] * 5), score_of([500] * 5, [False] * 5)
+    assert failed.score == sound.score
+    assert ranked([failed, sound]) == [1, 0]
+    assert ranked([Score(9.0, 8.0, 20.0, 0), Score(9.0, 3.0, 10.0, 0)], lowest=True) == [1, 0]
+
+
 def test_metrics_read_the_curve():
     steps, returns = np.array([10, 20, 30]), np.array([[1.0, 5.0], [6.0, 0.0], [4.0, 1.0]])
     assert metric_of("final").of(steps, returns).tolist() == [4.0, 1.0]
