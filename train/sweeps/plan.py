@@ -148,7 +148,8 @@ def _fitting(plan, asked):
             ALGORITHMS[one.algorithm].check(one.config)
             check_run(one)
         except ValueError as error:
-            raise ValueError(f"the setting {shown(plan.static_of(static))}: {error}") from None
+            values = plan.static_of(static)
+            raise ValueError(f"the setting {shown(values)}: {error}" if values else str(error)) from None
         needed = estimated_bytes(one, plan.episodes)
         together = size if asked else 1
         check_fits(f"{together} run{'s' * (together > 1)} trained together", needed * together)
@@ -163,7 +164,7 @@ def shown(values):
     >>> shown({"learning_rate": 0.001, "hidden": (64, 64)})
     'learning_rate=0.001, hidden=(64, 64)'
     """
-    return ", ".join(f"{name}={value}" for name, value in values.items()) or "with the preset's values"
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def write_sweep(plan, folder):
