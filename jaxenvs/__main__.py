@@ -26,6 +26,7 @@ TRAINING = {
     "record": "film a run's agent, or a random policy, into a file",
     "watch": "watch a run's agent in a window",
     "export": "write a run's policy for use elsewhere: StableHLO, NumPy, ONNX and a C header",
+    "sweep": "try many settings of an algorithm: jaxenvs sweep ppo --env ID --space ...",
 }
 #: What the trainers import, which the extra `train` installs.
 TRAINERS_NEED = ("chex", "flax", "imageio_ffmpeg", "matplotlib", "optax", "PIL", "tensorboardX", "tqdm")

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 # Their libraries are not in the lock: `make interop` runs these.
 FOREIGN = {"jaxenvs.bridges.gymnax", "jaxenvs.bridges.sb3"}
 # Pages whose programs take ten seconds and more to compile.
-LONG_PAGES = {"constants.md", "python.md", "write_your_own.md"}
+LONG_PAGES = {"constants.md", "python.md", "sweeps.md", "write_your_own.md"}
 PAGE_BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Added to commands of a page that train, so that they take a moment.
 TINY = (

@@ -48,9 +48,11 @@ TRAIN = [
     {"train.presets"},
     {"train.runs"},
     {"train.reports"},
+    {"train.sweeps"},
     {"train.runs.load"},
     {"train.exports"},
-    {"train.showing", "train.options"},
+    {"train.showing", "train.sweeping", "train.options"},
+    {"train.sweep_options"},
     {"train.commands"},
     {"train", "train.__main__"},
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .runs.load import load as load
+    from .sweeps.sweep import sweep as sweep
 
 # Under two names every module would be loaded twice, and nothing of one would be known to the other.
 _OTHER = {"train": "jaxenvs.train", "jaxenvs.train": "train"}.get(__name__, "")
@@ -20,9 +21,11 @@ _IN_ORDER = "--xla_cpu_enable_concurrency_optimized_scheduler"
 if _IN_ORDER not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_IN_ORDER}=false".strip()
 
+_DRIVERS = {"load": ".runs.load", "sweep": ".sweeps.sweep"}
+
 
 def __getattr__(name):
-    """`load`, imported when it is first used: importing an algorithm needs no driver."""
-    if name == "load":
-        return importlib.import_module(".runs.load", __name__).load
+    """`load` and `sweep`, imported when they are first used: importing an algorithm needs no driver."""
+    if name in _DRIVERS:
+        return getattr(importlib.import_module(_DRIVERS[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

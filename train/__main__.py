@@ -1,4 +1,4 @@
-"""The command line: `python -m train ppo | evaluate | resume | record | watch | export`."""
+"""The command line: `python -m train ppo | evaluate | resume | record | watch | export | sweep`."""
 
 import sys
 from pathlib import Path
@@ -21,9 +21,10 @@ from .options import (
 )  # fmt: skip
 from .output import unbreakable_stderr
 from .presets import ALGORITHMS
+from .sweep_options import add_sweep
 
 # The smallest allowed values of these options.
-_MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1, "keep": 1}
+_MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1, "keep": 1, "trials": 1, "top": 0}
 # Episodes of a film are played together, and kept to be drawn.
 _LONGEST_FILM = 1000
 
@@ -84,6 +85,7 @@ def _parser(program="python -m train"):
         _add_record(subparsers, program)
         _add_watch(subparsers, program)
         _add_export(subparsers, program)
+        add_sweep(subparsers, program, commands.sweep)
     return parser
 
 
@@ -101,7 +103,7 @@ def _add_algorithm(subparsers, program, name, algorithm):
 
 
 def _add_resume(subparsers, program):
-    text = "resume a run from its last checkpoint"
+    text = "resume a run from its last checkpoint, or a sweep"
     examples = f"{program} resume runs/HeartPole-v0-ppo-1", f"{program} resume runs/mine --total-steps 2_000_000"
     resume = subparsers.add_parser("resume", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     resume.set_defaults(command=commands.resume)
@@ -186,8 +188,8 @@ def _add_training_options(command, algorithm):
     command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
     command.add_argument(
         "--preset", metavar="NAME",
-        help="another preset than the environment's usual one: accelerator, for GPUs and TPUs (ppo, pqn), or "
-        "few-steps, for few steps of the environment",
+        help="another preset than the environment's usual one: accelerator, for GPUs and TPUs (ppo, pqn), few-steps, "
+        "for few steps of the environment, or a JSON file that a sweep wrote",
     )  # fmt: skip
     command.add_argument("--total-steps", type=integer, help="environment steps of the run (default: the preset's)")
     command.add_argument(

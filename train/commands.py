@@ -1,4 +1,4 @@
-"""What the commands of the command line do: train, resume, evaluate."""
+"""What the commands of the command line do: train, resume, evaluate, sweep."""
 
 import contextlib
 import dataclasses
@@ -44,8 +44,12 @@ def train(options):
 
 def resume(options):
     from .runs import run, trust
-    from .runs.plan import read_plan
+    from .runs.plan import SWEEP, read_plan
 
+    if (options.run / SWEEP).is_file():
+        from . import sweeping
+
+        return _user_errors(sweeping.resume, options)
     trust.check(options.run, options.trust)
     plan = read_plan(options.run)
     if options.total_steps is None and _is_finished(options.run):
@@ -215,7 +219,14 @@ def _say_what_suits_the_device(options):
         print(f"note: --preset accelerator has larger batches, which suit {device}", file=sys.stderr)
 
 
-def plan_of(options):
+def sweep(options):
+    from . import sweeping
+
+    return _user_errors(sweeping.sweep, options, plan_of)
+
+
+def plan_of(options, devices_of=None):
+    """(Plan, number of devices) of a command line; `devices_of` chooses the latter as `_devices` does."""
     from jaxenvs.loading import absolute, is_entry
 
     from .runs.memory import check_run
@@ -229,12 +240,12 @@ def plan_of(options):
     total = chosen.total_steps if options.total_steps is None else options.total_steps
     env = _user_errors(absolute, options.env) if is_entry(options.env) else options.env
     settings = _user_errors(algorithm.Config, **config)
-    devices = _devices(options, algorithm, settings)
+    devices = (devices_of or _devices)(options, algorithm, settings)
     plan = Plan(
-        algorithm=options.algorithm, env=env, constants=dict(options.set),
+        algorithm=options.algorithm, env=env, constants={**chosen.constants, **dict(options.set)},
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
         curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
-        until=options.until, keys=options.keys,
+        until=getattr(options, "until", None), keys=options.keys,
     )  # fmt: skip
     envs = _user_errors(plan.training_envs)
     _user_errors(check_run, plan)

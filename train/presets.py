@@ -1,6 +1,8 @@
 """What trains each environment well, so that `--env` alone is enough."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 from . import dqn, ppo, pqn, sac, td3
 
@@ -22,6 +24,8 @@ class Preset:
     curve_as_trained: bool = False
     #: Episodes of the last evaluation.
     episodes: int = 1000
+    #: Constants of the environment, in training and evaluation, that differ from the defaults.
+    constants: dict = dataclasses.field(default_factory=dict)
 
 
 # Without normalised layers, tanh learned these environments sooner than normalised relu, and compiles in half the time.
@@ -268,13 +272,16 @@ def preset(algorithm, env_id, variant=None):
 
     Args:
         algorithm, env_id: names.
-        variant: the name of another preset of `VARIANTS`, or "accelerator" for an algorithm of `ACCELERATOR`.
+        variant: the name of another preset of `VARIANTS`, "accelerator" for an algorithm of `ACCELERATOR`, or a JSON
+            file that a sweep wrote.
     Raises:
-        ValueError: for a variant that there is not, naming those that there are.
+        ValueError: for a variant that there is not, naming those that there are, and for a file that cannot be used.
     """
     usual = PRESETS.get((algorithm, env_id), Preset())
     if variant is None:
         return usual
+    if variant.endswith(".json"):
+        return _from_file(algorithm, env_id, variant, usual)
     if variant == "accelerator" and algorithm in ACCELERATOR:
         return _for_accelerators(algorithm, usual)
     if (algorithm, env_id, variant) not in VARIANTS:
@@ -283,6 +290,22 @@ def preset(algorithm, env_id, variant=None):
         there = f"there is {', '.join(names)}" if names else "there is none"
         raise ValueError(f"--preset: {algorithm} has no preset {variant!r} for {env_id}; {there}")
     return VARIANTS[algorithm, env_id, variant]
+
+
+def _from_file(algorithm, env_id, path, usual):
+    """The preset of a file that a sweep wrote."""
+    try:
+        stored = json.loads(Path(path).read_text())
+        for name, given in (("algorithm", algorithm), ("env", env_id)):
+            if stored[name] != given and not str(stored[name]).endswith(f"/{given}"):
+                raise ValueError(f"--preset: {path} is for the {name} {stored[name]}, got {given}")
+        config = {name: tuple(x) if isinstance(x, list) else x for name, x in stored["config"].items()}
+        found = {name: dict(stored[name]) for name in ("training", "constants")}
+        return dataclasses.replace(usual, total_steps=int(stored["total_steps"]), config=config, **found)
+    except OSError as error:
+        raise ValueError(f"--preset: {path} cannot be read: {error.strerror}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"--preset: {path} is no preset of a sweep: {error!r}") from error
 
 
 def _for_accelerators(algorithm, usual):

@@ -9,7 +9,7 @@ import numpy as np
 
 #: The full range is drawn unless it is this many times that of the second half of training.
 _SPREAD = 6.0
-_NEEDED = "a learning curve needs Matplotlib: pip install matplotlib"
+_NEEDED = "{} needs Matplotlib: pip install matplotlib"
 
 
 def save_curve(rows, path, *, title, y="return", levels=None):
@@ -30,7 +30,7 @@ def save_curve(rows, path, *, title, y="return", levels=None):
         FileNotFoundError: if the folder doesn't exist.
         ImportError: if Matplotlib is not installed.
     """
-    figure_class = _matplotlib()
+    figure_class = matplotlib_figure()
     path = pathlib.Path(path)
     train, evaluation = _series(rows, "return_mean"), _series(rows, "eval_mean", "eval_se")
     if not (len(train) or len(evaluation)):
@@ -48,7 +48,7 @@ def save_curve(rows, path, *, title, y="return", levels=None):
 
 def missing():
     """Why no curve can be drawn on this machine; "" if it can, as far as is known without loading Matplotlib."""
-    return "" if importlib.util.find_spec("matplotlib") else _NEEDED
+    return "" if importlib.util.find_spec("matplotlib") else _NEEDED.format("a learning curve")
 
 
 def value_range(train, evaluation):
@@ -152,12 +152,19 @@ def _lines(axes, train, evaluation, marker_size):
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _matplotlib():
+def matplotlib_figure(what="a learning curve"):
+    """A function that makes a figure without a window; Matplotlib is loaded only here.
+
+    Args:
+        what: what is drawn, for the message.
+    Raises:
+        ImportError: if Matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError(_NEEDED) from error
+        raise ImportError(_NEEDED.format(what)) from error
 
     def figure(**options):
         made = Figure(**options)

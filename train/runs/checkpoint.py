@@ -169,6 +169,17 @@ def _plain(leaf):
     return jax.random.key_data(leaf) if _is_key(leaf) else leaf
 
 
+def read_arrays(path):
+    """The arrays of a file that `save` wrote, by name.
+
+    Raises:
+        Damaged: if the file is missing or damaged.
+    """
+    with _opened(path) as archive:
+        names = {name.removesuffix(".npy") for name in archive.namelist()} - {_ABOUT}
+        return {name: _array(path, archive, name, lambda shape, dtype: None) for name in names}
+
+
 @contextlib.contextmanager
 def _opened(path):
     """The archive of a checkpoint; what goes wrong while it is read means damage."""

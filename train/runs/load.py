@@ -12,28 +12,33 @@ from jaxenvs.render import film
 
 from ..presets import ALGORITHMS
 from ..reports import report
+from ..sweeps.members import read_member
 from . import memory, run
 
 _CHECKPOINTS = {"newest": run.STATE, "best": run.BEST}
 
 
-def load(folder, which="newest"):
-    """Loads a run's agent.
+def load(folder, which="newest", *, member=None):
+    """Loads the agent of a run, or of a member of a sweep.
 
     Args:
-        folder: the run's folder, such as "runs/HeartPole-v0-ppo-1".
+        folder: the run's folder, such as "runs/HeartPole-v0-ppo-1", or a sweep's.
         which: "newest", the last checkpoint, or "best", that with the highest evaluation of the learning curve.
+        member: the number of a run of the sweep, trial by trial; the winner's fresh runs follow the others. A sweep
+            keeps the last checkpoint of each, without what no policy needs, which is None in the state.
     Returns:
         `Trained`.
     Raises:
         TypeError: for a folder that is no path.
-        ValueError: for another `which`.
+        ValueError: for another `which`, or a member that the sweep does not have.
         RunError: if the folder holds no run, a damaged one, or no such checkpoint.
     """
     if not isinstance(folder, str | os.PathLike):
         raise TypeError(f"load: folder must be a path, got {brief(folder)}")
     if not isinstance(which, str) or which not in _CHECKPOINTS:
         raise ValueError(f"load: which must be one of {', '.join(map(repr, _CHECKPOINTS))}, got {brief(which)}")
+    if member is not None:
+        return Trained(*read_member(folder, member))
     return Trained(*run.read(folder, _CHECKPOINTS[which]))
 
 

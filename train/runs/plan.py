@@ -16,6 +16,8 @@ from ..presets import ALGORITHMS
 from .checkpoint import replacing, unfinished_files
 from .stored import StoredError, checked
 
+#: The file of a sweep's folder that says what it is.
+SWEEP = "sweep.json"
 #: What makes a key of each kind.
 KEYS = {"ordinary": as_key, "fast": fast}
 
@@ -108,13 +110,18 @@ def free_folder(plan_name, root="runs"):
 
 
 def write_plan(plan, folder):
-    text = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-    text["config"] = dataclasses.asdict(plan.config)
-    text["schema"] = SCHEMA
-    text["versions"] = {"python": platform.python_version(), "jax": jax.__version__, "jaxenvs": jaxenvs.__version__}
-    text["device"] = jax.devices()[0].device_kind
     with replacing(folder / "config.json") as file:
-        file.write((json.dumps(text, indent=2) + "\n").encode())
+        file.write((json.dumps(stored_form(plan), indent=2) + "\n").encode())
+
+
+def stored_form(plan):
+    """A plan as a dict for JSON, with the versions and the device that it is for."""
+    stored = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    stored["config"] = dataclasses.asdict(plan.config)
+    stored["schema"] = SCHEMA
+    stored["versions"] = {"python": platform.python_version(), "jax": jax.__version__, "jaxenvs": jaxenvs.__version__}
+    stored["device"] = jax.devices()[0].device_kind
+    return stored
 
 
 def read_plan(folder):
@@ -124,16 +131,34 @@ def read_plan(folder):
         RunError: if the folder holds none, or one that cannot be read.
     """
     path = Path(folder) / "config.json"
+    if (path.parent / SWEEP).is_file():
+        raise RunError(
+            f"{folder} holds a sweep, not a run: train.load({str(folder)!r}, member=N) loads one of its members"
+        )
     if not path.is_file():
         raise RunError(f"{folder} holds no run: there is no {path.name} in it")
     try:
-        stored = json.loads(path.read_text())
+        return plan_from(json.loads(path.read_text()), path)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
+
+
+def plan_from(stored, path):
+    """The `Plan` of a `stored_form`.
+
+    Args:
+        stored: what the JSON holds.
+        path: of the file, for messages.
+    Raises:
+        RunError: if it is none.
+    """
+    try:
         schema = stored.get("schema", 1) if isinstance(stored, dict) else 1
         if schema not in range(1, SCHEMA + 1):
             raise RunError(f"{path} has schema {schema!r}, and this version of jaxenvs reads 1 to {SCHEMA}")
         plan = checked(stored, ALGORITHMS, KEYS)
         return Plan(**{**plan, "config": _config(path, ALGORITHMS[plan["algorithm"]], plan["config"])})
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, RecursionError) as error:
+    except TypeError as error:
         raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
     except StoredError as error:
         raise RunError(f"{path} is damaged, or of another version: {error}") from error

@@ -36,7 +36,7 @@ def broken(state):
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
         # NumPy compiles nothing, and a checkpoint brings these arrays to the host in any case.
         if jnp.issubdtype(leaf.dtype, jnp.floating)
-        and not _NOT_LOOKED_AT & _parts(path)
+        and looked_at(path)
         and not np.isfinite(np.asarray(leaf, np.float32)).all()
     ]
 
@@ -85,5 +85,10 @@ def diverged(plan, folder, names, steps, kept):
     )
 
 
-def _parts(path):
-    return {getattr(entry, "name", getattr(entry, "key", None)) for entry in path}
+def looked_at(path):
+    """Whether an array of a training state has to be finite.
+
+    Args:
+        path: of `jax.tree_util.tree_leaves_with_path`.
+    """
+    return not _NOT_LOOKED_AT & {getattr(entry, "name", getattr(entry, "key", None)) for entry in path}

@@ -17,7 +17,11 @@ def check(folder, trusted=False):
     Raises:
         RunError: if the folder holds no run, or for a file outside the working directory that is not trusted.
     """
-    entry = read_plan(folder).env
+    check_entry(read_plan(folder).env, folder, trusted)
+
+
+def check_entry(entry, folder, trusted=False):
+    """As `check`, for the environment that a folder is known to name."""
     if not is_entry(entry):
         return
     where = entry if entry.endswith(".py") else entry.rpartition(":")[0]

@@ -1,0 +1,1 @@
+"""Sweeps: populations that try many settings of an algorithm, and what is known of them afterwards."""

@@ -1,0 +1,202 @@
+"""`SweepPlan`, everything that decides a sweep: its settings, its members, and which of them are trained together."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxenvs.constants import is_static
+
+from ..floor.memory import check_fits, memory
+from ..presets import ALGORITHMS
+from ..runs.checkpoint import replacing
+from ..runs.memory import check_run
+from ..runs.plan import SWEEP, RunError, plan_from, stored_form
+from .distributions import parsed
+from .metrics import metric_of
+from .population import estimated_bytes
+from .space import checked_space, field_of, member_plan, settings_of
+
+# Seeds of members lie below this, and those of evaluations above, so that no two of a sweep have equal keys.
+_SEEDS = 2**30
+# The part of the memory that a chunk may take.
+_SHARE = 0.5
+# Members of a chunk by default, so that a killed sweep loses little: fewer on CPUs, which gain nothing from more.
+_CHUNK = {"cpu": 64}
+_CHUNK_ELSEWHERE = 1024
+
+
+class Chunk(NamedTuple):
+    """Members with equal static fields that are trained together."""
+
+    number: int
+    #: dict of static parameters of the group to their values.
+    static: dict
+    #: Numbers of the members, a list.
+    members: list
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SweepPlan:
+    """Everything that decides a sweep; kept in its folder as `sweep.json`."""
+
+    #: The `Plan` of its runs, but for what the space decides.
+    runs: Any
+    #: dict of name to `Distribution`.
+    space: dict
+    #: A dict of name to value for each trial.
+    settings: list
+    #: Runs of each setting.
+    seeds: int
+    search: str
+    #: The name of a `Metric`.
+    metric: str
+    #: Evaluations along a run, and full episodes of each.
+    evaluations: int
+    episodes: int
+    #: Fresh runs of the winner, before it is named.
+    confirm: int
+    #: The largest number of members that are trained together.
+    chunk: int
+
+    @property
+    def num_members(self):
+        return len(self.settings) * self.seeds
+
+    def trial_of(self, member):
+        """The number of a member's trial; members are numbered trial by trial."""
+        return member // self.seeds
+
+    def seed_of(self, member):
+        """The seed with which `jaxenvs train` makes the same run; those of one sweep all differ."""
+        return (self.runs.seed * 1_000_003 + member) % _SEEDS
+
+    def evaluation_key(self, stage, point):
+        """The key of an evaluation: the same for all members, and another for the winner's fresh runs."""
+        return jax.random.fold_in(jax.random.fold_in(self.runs.key(_SEEDS + self.runs.seed % _SEEDS), stage), point)
+
+    def plan_of(self, values, member):
+        """The `Plan` of a member's run."""
+        return member_plan(self.runs, values, seed=self.seed_of(member))
+
+    def static_of(self, trial):
+        """The static part of a setting, a dict."""
+        return {name: value for name, value in self.settings[trial].items() if is_static(field_of(self.runs, name))}
+
+    def chunks(self):
+        """The `Chunk`s of the sweep, a list; equal for equal plans."""
+        groups = {}
+        for trial in range(len(self.settings)):
+            static = self.static_of(trial)
+            members = range(trial * self.seeds, (trial + 1) * self.seeds)
+            groups.setdefault(json.dumps(static), (static, []))[1].extend(members)
+        found = []
+        for static, members in groups.values():
+            parts = -(-len(members) // self.chunk)
+            for part in np.array_split(np.array(members), parts):
+                found.append(Chunk(len(found), static, part.tolist()))
+        return found
+
+
+def plan_sweep(
+    runs, space, *, trials=None, seeds=4, search="random", metric="final", evaluations=10, episodes=128, confirm=8,
+    chunk=None,
+):  # fmt: skip
+    """The `SweepPlan` of a space.
+
+    Args:
+        runs: a `Plan`.
+        space: dict of name to `Distribution`, as `space.parse_space` returns.
+        trials: settings to try; by default 64, or all of a grid.
+        seeds: runs of each setting.
+        search, metric: names; see `space.settings_of` and `metrics.metric_of`.
+        evaluations: along a run, evenly.
+        episodes: of an evaluation.
+        confirm: fresh runs of the winner; 0 names it without any.
+        chunk: members trained together; by default as many as fit into half of the memory, and at most 64 on a CPU.
+    Raises:
+        ValueError, TypeError: for whatever cannot be, one sentence each.
+    """
+    least = {"seeds": (seeds, 1), "evaluations": (evaluations, 1), "episodes": (episodes, 1), "confirm": (confirm, 0)}
+    for name, (value, bound) in {**least, "seed": (runs.seed, 0), "chunk": (1 if chunk is None else chunk, 1)}.items():
+        if value < bound:
+            raise ValueError(f"{name} must be at least {bound}, got {value}")
+    metric_of(metric)
+    space = checked_space(runs, space)
+    if runs.evaluation_envs(1).max_episode_steps is None:
+        raise ValueError(f"{runs.name} has no time limit, which evaluation needs: give its class max_episode_steps")
+    settings = settings_of(space, search, trials, runs.seed)
+    if len(settings) * seeds + confirm > _SEEDS:
+        raise ValueError(f"a sweep has at most {_SEEDS:,} members, got {len(settings) * seeds + confirm:,}")
+    plan = SweepPlan(
+        runs=runs, space=space, settings=settings, seeds=seeds, search=search, metric=metric, evaluations=evaluations,
+        episodes=episodes, confirm=confirm, chunk=chunk or _CHUNK.get(jax.default_backend(), _CHUNK_ELSEWHERE),
+    )  # fmt: skip
+    return dataclasses.replace(plan, chunk=_fitting(plan, asked=chunk is not None))
+
+
+def _fitting(plan, asked):
+    """The number of members of a chunk that fits; refuses what a person asked for if it does not."""
+    most = memory()
+    size = min(plan.chunk, plan.num_members)
+    for static in {json.dumps(plan.static_of(trial)): trial for trial in range(len(plan.settings))}.values():
+        one = member_plan(plan.runs, plan.settings[static])
+        try:
+            ALGORITHMS[one.algorithm].check(one.config)
+            check_run(one)
+        except ValueError as error:
+            values = plan.static_of(static)
+            raise ValueError(f"the setting {shown(values)}: {error}" if values else str(error)) from None
+        needed = estimated_bytes(one, plan.episodes)
+        together = size if asked else 1
+        check_fits(f"{together} run{'s' * (together > 1)} trained together", needed * together)
+        if most is not None and not asked:
+            size = max(1, min(size, int(_SHARE * most / needed)))
+    return size
+
+
+def shown(values):
+    """Values of a setting as text.
+
+    >>> shown({"learning_rate": 0.001, "hidden": (64, 64)})
+    'learning_rate=0.001, hidden=(64, 64)'
+    """
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def write_sweep(plan, folder):
+    """Writes `sweep.json`."""
+    stored = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    stored |= {"runs": stored_form(plan.runs), "space": {name: str(one) for name, one in plan.space.items()}}
+    with replacing(Path(folder) / SWEEP) as file:
+        file.write((json.dumps(stored, indent=1) + "\n").encode())
+
+
+def is_sweep(folder):
+    """Whether a folder holds a sweep."""
+    return (Path(folder) / SWEEP).is_file()
+
+
+def read_sweep(folder):
+    """The `SweepPlan` of a folder.
+
+    Raises:
+        RunError: if it holds none, or one that cannot be read.
+    """
+    path = Path(folder) / SWEEP
+    if not path.is_file():
+        raise RunError(f"{folder} holds no sweep: there is no {path.name} in it")
+    try:
+        stored = json.loads(path.read_text())
+        space = {name: parsed(text) for name, text in stored["space"].items()}
+        settings = [{name: _tuples(value) for name, value in one.items()} for one in stored["settings"]]
+        return SweepPlan(**{**stored, "runs": plan_from(stored["runs"], path), "space": space, "settings": settings})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{path} is damaged, or of another version: {error!r}") from error
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

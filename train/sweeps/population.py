@@ -1,0 +1,151 @@
+"""Members of a sweep that are trained side by side, as one program."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxenvs import VectorEnv
+
+from ..floor.evaluate import evaluate
+from ..floor.memory import num_bytes
+from ..floor.sharding import batch_sharding, mesh_of, per_device
+from ..presets import ALGORITHMS
+from ..runs.compiling import compiled, run_often, run_once, untuned
+from ..runs.plan import KEYS
+from ..runs.sound import looked_at
+from .space import member_plan
+
+# Copies of a member's state that a chunk holds at once: the old one and the new one.
+_COPIES = 2
+# Copies of a batch's states that an evaluation holds: old, new, those of fresh episodes, and its results.
+_EVALUATION_COPIES = 4
+
+
+class Population:
+    """Members with equal static fields, in the lanes of one program.
+
+    A member is trained as a run with its values and its seed alone would be, but for rounding.
+
+    Args:
+        plan: a `Plan` with the static fields of all members.
+        names: names of the parameters that differ, whose fields are not static.
+        size: number of members, a multiple of `devices`.
+        episodes: of an evaluation.
+        devices: how many share the members.
+    """
+
+    def __init__(self, plan, names, size, episodes, devices=1):
+        self._plan, self._episodes, self._size = plan, episodes, size
+        self._algorithm, self._mesh = ALGORITHMS[plan.algorithm], mesh_of(devices)
+        values = {name: jnp.zeros((size, *shape), dtype) for name, (shape, dtype) in kinds_of(plan, names).items()}
+        seeds, key = jnp.zeros(size, jnp.uint32), plan.key(0)
+        init = jax.jit(self._spread(self._begin))
+        like = jax.eval_shape(init, values, seeds)
+        self._layout = layout = None if self._mesh is None else batch_sharding(self._mesh, like)
+        self._init = compiled(init.lower(values, seeds), run_once())
+        if layout is not None:
+            like = jax.tree.map(lambda x, of: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=of), like, layout)
+        # The states are donated: replay buffers are not held twice.
+        advance = jax.jit(self._spread(self._advance), donate_argnums=1)
+        self._step = compiled(advance.lower(values, like, jnp.int32(1), key), {**run_often(), **untuned()})
+
+    @property
+    def bytes_per_member(self):
+        """Memory of the program for each member, as XLA plans it; None where XLA does not say."""
+        found = self._step.memory_analysis()
+        if found is None:
+            return None
+        used = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+        return max(0, used - found.alias_size_in_bytes) / self._size
+
+    def begin(self, values, seeds):
+        """The initial states.
+
+        Args:
+            values: dict of name to array [size, ...].
+            seeds: u32[size], each that of a plain run.
+        Returns:
+            A pytree of arrays [size, ...].
+        """
+        return self._init(self._arrays(values), self._placed(jnp.asarray(seeds, jnp.uint32)))
+
+    def advance(self, values, states, count, key):
+        """`count` updates of each member, and an evaluation. The states that are given cannot be used any more.
+
+        Args:
+            values: as for `begin`.
+            states: of `begin` or of this function.
+            count: updates, an int.
+            key: of the evaluation: all members play the same episodes.
+        Returns:
+            (states, f32[size] mean returns, bool[size] whether all of a member's learner is finite).
+        """
+        if self._layout is not None:
+            # Empty arrays come back as replicated ones.
+            states = jax.device_put(states, self._layout)
+        return self._step(self._arrays(values), states, jnp.int32(count), key)
+
+    def _arrays(self, values):
+        kinds = kinds_of(self._plan, values)
+        return {name: self._placed(jnp.asarray(np.asarray(values[name]), kinds[name][1])) for name in values}
+
+    def _placed(self, array):
+        return array if self._mesh is None else jax.device_put(array, batch_sharding(self._mesh, array))
+
+    def _spread(self, function):
+        """A function of the members' arrays, and of what they share, on all devices."""
+
+        @functools.wraps(function)
+        def call(values, parts, *shared):
+            return per_device(
+                self._mesh,
+                lambda both, shared: jax.vmap(lambda values, part: function(values, part, *shared))(*both),
+                (values, parts), axis=0, shared=shared,
+            )  # fmt: skip
+
+        return call
+
+    def _begin(self, values, seed):
+        plan = member_plan(self._plan, values)
+        return self._algorithm.init(plan.config, plan.training_envs(), KEYS[plan.keys](jax.random.key(seed)))
+
+    def _advance(self, values, state, count, key):
+        plan = member_plan(self._plan, values)
+        config, envs = self._algorithm.scheduled(plan.config, plan.num_updates), plan.training_envs()
+        state = jax.lax.fori_loop(0, count, lambda _, state: self._algorithm.update(config, envs, state)[0], state)
+        watched = plan.evaluation_envs(self._episodes)
+        returns = evaluate(watched, self._algorithm.policy(config, watched, state), key).episode_return
+        return state, returns.mean(), finite(state)
+
+
+def finite(state):
+    """bool[], whether the arrays of a training state that have to be finite are."""
+    checks = [
+        jnp.isfinite(leaf).all()
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and looked_at(path)
+    ]
+    return jnp.stack(checks).all()
+
+
+def kinds_of(plan, names):
+    """dict of name to (shape, dtype) of the values of parameters, which are not static."""
+    found = {}
+    for name in names:
+        owner = plan.training_envs().env if "." in name else plan.config
+        default = np.asarray(type(owner).__dataclass_fields__[name.rpartition(".")[2]].default)
+        kind = {"f": jnp.float32, "i": jnp.int32, "b": jnp.bool_}[default.dtype.kind]
+        found[name] = default.shape, kind
+    return found
+
+
+def estimated_bytes(plan, episodes):
+    """Memory that a member needs at least: its states, the steps of an update, and an evaluation."""
+    algorithm = ALGORITHMS[plan.algorithm]
+    state = jax.eval_shape(algorithm.init, plan.config, plan.training_envs(), plan.key(0))
+    one = jax.eval_shape(VectorEnv.reset, plan.evaluation_envs(1), jax.random.key(0))
+    kept = num_bytes(one[1]) + 4
+    steps = plan.steps_per_update * kept
+    return _COPIES * num_bytes(state) + steps + episodes * _EVALUATION_COPIES * num_bytes(one)

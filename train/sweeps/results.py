@@ -1,0 +1,160 @@
+"""What a sweep found: its table, the best settings as presets, and the winner."""
+
+import csv
+import importlib.util
+import io
+import json
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..runs.checkpoint import replacing
+from .members import WINNER, chunk_path, read_curves
+from .metrics import metric_of
+from .plan import shown
+from .population import estimated_bytes
+from .space import member_plan
+from .statistics import Score, ranked, score_of
+
+#: The table of trials, in order of rank; the folder of presets; the winner and its figures.
+TABLE, PRESETS, SUMMARY = "trials.csv", "presets", "winner.json"
+
+
+class Row(NamedTuple):
+    """A trial of the table."""
+
+    trial: int
+    #: dict of name to value.
+    setting: dict
+    #: `Score` of its seeds.
+    score: Score
+    #: f64[seeds], the metric of each seed.
+    values: np.ndarray
+
+
+class Result(NamedTuple):
+    """What `sweep.begin` returns."""
+
+    #: `Row`s, the best first.
+    table: list
+    #: The best setting, a dict, and its `Score` in the sweep.
+    setting: dict
+    selected: Score
+    #: The `Score` of its fresh seeds; None without any.
+    confirmed: Score | None
+    #: Members that diverged.
+    diverged: list
+
+
+def rank(sweep, folder):
+    """The `Row`s of a sweep whose members are all trained, the best first."""
+    metric = metric_of(sweep.metric)
+    values, diverged = np.zeros(sweep.num_members), np.zeros(sweep.num_members, bool)
+    for chunk in sweep.chunks():
+        curves = read_curves(chunk_path(folder, chunk.number))
+        values[chunk.members] = metric.of(curves.steps, curves.returns)
+        diverged[chunk.members] = ~curves.finite
+    values, diverged = values.reshape(-1, sweep.seeds), diverged.reshape(-1, sweep.seeds)
+    scores = [score_of(value, bad, seed=trial) for trial, (value, bad) in enumerate(zip(values, diverged))]
+    order = ranked(scores, lowest=metric.lowest)
+    shown_values = np.where(diverged, np.nan, values)
+    return [Row(trial, sweep.settings[trial], scores[trial], shown_values[trial]) for trial in order]
+
+
+def write(sweep, folder, table, *, top):
+    """Writes the table, as CSV and, if pyarrow is installed, as Parquet; and the best `top` settings as presets."""
+    names = list(sweep.space)
+    seeds = [f"seed_{number}" for number in range(sweep.seeds)]
+    header = ["rank", "trial", *names, "score", "low", "high", "diverged", *seeds]
+    rows = [
+        [place, row.trial, *(row.setting[name] for name in names), *row.score, *row.values.tolist()]
+        for place, row in enumerate(table, 1)
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    with replacing(Path(folder) / TABLE) as file:
+        file.write(text.getvalue().encode())
+    if importlib.util.find_spec("pyarrow"):
+        _write_parquet(Path(folder) / TABLE.replace(".csv", ".parquet"), header, rows)
+    (Path(folder) / PRESETS).mkdir(exist_ok=True)
+    for place, row in enumerate(table[:top], 1):
+        with replacing(Path(folder) / PRESETS / f"{place}.json") as file:
+            file.write((json.dumps(preset_of(sweep, row.setting), indent=2) + "\n").encode())
+
+
+def preset_of(sweep, setting):
+    """A setting as a dict that `jaxenvs train --preset FILE` takes."""
+    plan = member_plan(sweep.runs, setting)
+    default = type(plan.config)()
+    config = {name: getattr(plan.config, name) for name in plan.config.__dataclass_fields__}
+    return {
+        "algorithm": plan.algorithm,
+        "env": plan.env,
+        "total_steps": plan.total_steps,
+        "config": {name: value for name, value in config.items() if value != getattr(default, name)},
+        "constants": plan.constants,
+        "training": plan.training,
+    }
+
+
+def conclude(sweep, folder, table):
+    """The `Result`, which is also written as `winner.json`."""
+    best = table[0]
+    confirmed = None
+    if sweep.confirm:
+        fresh = read_curves(Path(folder) / WINNER)
+        confirmed = score_of(metric_of(sweep.metric).of(fresh.steps, fresh.returns), ~fresh.finite)
+    diverged = sorted(
+        member
+        for chunk in sweep.chunks()
+        for member, finite in zip(chunk.members, read_curves(chunk_path(folder, chunk.number)).finite)
+        if not finite
+    )
+    with replacing(Path(folder) / SUMMARY) as file:
+        summary = {
+            "trial": best.trial, "setting": best.setting, "metric": sweep.metric, "selected": _plain(best.score),
+            "confirmed": None if confirmed is None else _plain(confirmed), "diverged_members": diverged,
+        }  # fmt: skip
+        file.write((json.dumps(summary, indent=2) + "\n").encode())
+    return Result(table, best.setting, best.score, confirmed, diverged)
+
+
+def sentences(sweep, result, folder):
+    """What a person is told at the end, a list of lines."""
+    lines = [f"best: trial {result.table[0].trial}, {shown(result.setting)}"]
+    lines.append(f"{sweep.metric} of its {sweep.seeds} seeds: {_text(result.selected)}")
+    if result.confirmed is not None:
+        lines.append(f"{sweep.metric} of {sweep.confirm} fresh seeds: {_text(result.confirmed)}")
+    if result.diverged:
+        numbers = ", ".join(map(str, result.diverged[:8])) + (", ..." if len(result.diverged) > 8 else "")
+        count = len(result.diverged)
+        lines.append(f"{count} run{'s' * (count > 1)} diverged and rank{'s' * (count == 1)} last: member {numbers}")
+    lines.append(f"table: {Path(folder) / TABLE}; presets: {Path(folder) / PRESETS}")
+    return lines
+
+
+def memory_of(sweep, chunk):
+    """Bytes that a member of a chunk needs at least."""
+    return estimated_bytes(member_plan(sweep.runs, chunk.static), sweep.episodes)
+
+
+def _plain(score):
+    return {name: None if isinstance(x, float) and math.isnan(x) else x for name, x in score._asdict().items()}
+
+
+def _text(score):
+    interval = "" if math.isnan(score.low) else f", 95 % interval {score.low:.6g} to {score.high:.6g}"
+    lost = f", {score.diverged} diverged" if score.diverged else ""
+    return f"{score.score:.6g} (interquartile mean{interval}{lost})"
+
+
+def _write_parquet(path, header, rows):
+    import pyarrow  # pyright: ignore[reportMissingImports]
+    import pyarrow.parquet  # pyright: ignore[reportMissingImports]
+
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(header)}
+    plain = {name: [str(v) if isinstance(v, tuple) else v for v in values] for name, values in columns.items()}
+    with replacing(path) as file:
+        pyarrow.parquet.write_table(pyarrow.table(plain), file)

@@ -1,0 +1,174 @@
+"""The space of a sweep: which fields of a configuration and constants of an environment it tries, and with what."""
+
+import dataclasses
+import difflib
+import itertools
+
+import numpy as np
+
+from jaxenvs.constants import is_static
+
+from .distributions import Distribution, parsed
+
+#: The parts of a name that stand for constants of the environment: in training and evaluation, and in training alone.
+ENV, TRAINING = "env.", "training."
+SEARCHES = ("random", "sobol", "grid")
+_MOST_CELLS = 100_000
+
+
+def parse_space(texts):
+    """The space that texts such as "learning_rate=loguniform(1e-5, 1e-2)" name.
+
+    Args:
+        texts: a sequence of str, `NAME=DISTRIBUTION`; a name is a field of the `Config`, `env.NAME` a constant of the
+            environment, and `training.NAME` a constant that differs while training only.
+    Returns:
+        dict of name to `Distribution`.
+    Raises:
+        ValueError: for a text that is none, or a name that is there twice.
+    """
+    space = {}
+    for text in texts:
+        name, equals, distribution = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise ValueError(f"--space must be NAME=DISTRIBUTION, such as 'gamma=uniform(0.9, 1)', got {text!r}")
+        if name in space:
+            raise ValueError(f"--space names {name} twice")
+        try:
+            space[name] = parsed(distribution)
+        except ValueError as error:
+            raise ValueError(f"--space {name}: {error}") from None
+    return space
+
+
+def checked_space(plan, space):
+    """The space in its stored form: `lambda` is `lambda_`, and the width 64 of `hidden` is `(64,)`.
+
+    Args:
+        plan: the `Plan` of the runs, but for what the space decides.
+        space: dict of name to `Distribution`.
+    Returns:
+        dict of name to `Distribution`.
+    Raises:
+        ValueError: for an empty space, an unknown field, a static one with a continuous distribution, or values that
+            the field cannot have.
+        TypeError: for an unknown constant, or one of the wrong kind.
+    """
+    if not space:
+        raise ValueError(
+            "the space is empty: name at least one parameter, such as learning_rate=loguniform(1e-5, 1e-2)"
+        )
+    found = {}
+    for name, distribution in space.items():
+        if not isinstance(distribution, Distribution):
+            raise TypeError(f"{name} must be a distribution, such as choice(...), got {distribution!r}")
+        field = field_of(plan, name)
+        if is_static(field) and distribution.values is None:
+            raise ValueError(
+                f"{name} is static: a change of it compiles again, so that it cannot have the continuous "
+                f"{distribution}; use choice, integer or grid"
+            )
+        if isinstance(field.default, tuple) and is_static(field):
+            values = tuple(value if isinstance(value, tuple) else (value,) for value in distribution.arguments)
+            distribution = dataclasses.replace(distribution, arguments=values)
+        full = name if "." in name else field.name
+        for value in distribution.values or [distribution.at(u) for u in (0.0, 0.5, 1 - 1e-9)]:
+            try:
+                member_plan(plan, {full: value}).training_envs()
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"{name}={distribution}: {error}") from None
+        found[full] = distribution
+    return found
+
+
+def field_of(plan, name):
+    """The dataclass field that a name of the space stands for.
+
+    Raises:
+        ValueError: for a name that stands for none.
+    """
+    if name.startswith((ENV, TRAINING)):
+        cls, name = type(plan.evaluation_envs(1).env), name.partition(".")[2]
+    else:
+        cls = type(plan.config)
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    if name == "lambda":
+        name = "lambda_"
+    if name in fields:
+        return fields[name]
+    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.6)
+    hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(fields)}"
+    kind = "hyperparameter" if cls is type(plan.config) else "constant"
+    owner = plan.algorithm if kind == "hyperparameter" else cls.__name__
+    raise ValueError(f"{owner} has no {kind} {name!r}{hint}")
+
+
+def member_plan(plan, values, **changes):
+    """The `Plan` of a run with these values of the space.
+
+    Args:
+        plan: the `Plan` of the sweep's runs.
+        values: dict of name to value; also arrays and tracers, but for static fields.
+        changes: other fields of the plan.
+    Raises:
+        ValueError, TypeError: for values that a field cannot have.
+    """
+    parts = {"": {}, ENV: {}, TRAINING: {}}
+    for name, value in values.items():
+        prefix, dot, rest = name.rpartition(".")
+        parts[prefix + dot][rest] = value
+    # As with --set: a constant that is named holds for training too.
+    training = {name: value for name, value in plan.training.items() if name not in parts[ENV]}
+    return dataclasses.replace(
+        plan, config=dataclasses.replace(plan.config, **parts[""]), constants={**plan.constants, **parts[ENV]},
+        training={**training, **parts[TRAINING]}, **changes,
+    )  # fmt: skip
+
+
+def settings_of(space, search, trials, seed):
+    """The settings that a search tries.
+
+    Args:
+        space: of `checked_space`.
+        search: "random", "sobol" (quasi-random, which covers the space more evenly), or "grid", all combinations.
+        trials: how many; None for a grid, which has its own number.
+        seed: of the sampled values. Each trial has a stream of its own, so that more trials begin with the same ones.
+    Returns:
+        list of dicts of name to value.
+    Raises:
+        ValueError: for an unknown search, a grid of a continuous distribution, and numbers of trials that do not fit.
+    """
+    if search not in SEARCHES:
+        raise ValueError(f"--search must be one of {', '.join(SEARCHES)}, got {search!r}")
+    gridded = [name for name, one in space.items() if search == "grid" or one.kind == "grid"]
+    for name in gridded:
+        if space[name].values is None:
+            raise ValueError(f"{name}={space[name]} has no finite number of values for --search grid: use grid(...)")
+    count = int(np.prod([len(space[name].values) for name in gridded], dtype=object))
+    if count > _MOST_CELLS:
+        raise ValueError(f"the grid has {count:,} combinations, and at most {_MOST_CELLS:,} are tried")
+    cells = list(itertools.product(*(space[name].values for name in gridded)))
+    if search == "grid" and trials not in (None, count):
+        raise ValueError(f"--search grid has {count:,} combinations, got --trials {trials:,}")
+    trials = count if search == "grid" else 64 if trials is None else trials
+    if trials < max(1, count):
+        raise ValueError(f"--trials must be at least {max(1, count):,}, the combinations of the grids, got {trials:,}")
+    sampled = [name for name in space if name not in gridded]
+    quantiles = _quantiles(search, trials, len(sampled), seed)
+    return [
+        {**dict(zip(gridded, cells[trial % count])), **{name: space[name].at(u) for name, u in zip(sampled, row)}}
+        for trial, row in enumerate(quantiles)
+    ]
+
+
+def _quantiles(search, trials, dimensions, seed):
+    if dimensions == 0:
+        return np.zeros((trials, 0))
+    if search == "sobol":
+        from scipy.stats import qmc
+
+        # SciPy 1.14 has no `rng` yet.
+        sampler = qmc.Sobol(dimensions, seed=seed)  # pyright: ignore[reportCallIssue]
+        return sampler.random_base2(max(0, (trials - 1).bit_length()))[:trials]
+    return np.stack([np.random.default_rng([seed, trial]).random(dimensions) for trial in range(trials)])

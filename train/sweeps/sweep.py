@@ -1,0 +1,212 @@
+"""The driver of a sweep: trains its chunks, ranks the settings, and trains the winner again."""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxenvs.loading import absolute, is_entry
+from jaxenvs.precision import in_32_bits
+
+from ..presets import ALGORITHMS, preset
+from ..runs.checkpoint import unfinished_files
+from ..runs.lock import locked
+from ..runs.plan import Plan, RunError, claim, free_folder
+from . import results
+from .members import CHUNKS, WINNER, Trained, chunk_path, read_curves, write_members
+from .plan import is_sweep, plan_sweep, read_sweep, shown, write_sweep
+from .population import Population
+from .progress import Progress
+from .space import member_plan
+
+
+@in_32_bits
+def begin(sweep, folder, *, devices=1, quiet=False, top=3):
+    """Trains a sweep in a folder, or the rest of it if the folder holds the same sweep.
+
+    Args:
+        sweep: `SweepPlan`, of `plan_sweep`.
+        folder: a folder that does not exist yet, is empty, or holds this sweep.
+        devices: how many share the members of a chunk.
+        quiet: show no progress.
+        top: how many of the best settings become presets.
+    Returns:
+        `results.Result`.
+    Raises:
+        RunError: if the folder holds something else, or is being trained by another process.
+        ValueError: for devices that are not there.
+    """
+    folder = Path(folder)
+    if is_sweep(folder):
+        _check_same(sweep, folder)
+        return resume(folder, devices=devices, quiet=quiet, top=top)
+    claim(folder)
+    with locked(folder):
+        claim(folder)
+        _remove_unfinished(folder)
+        write_sweep(sweep, folder)
+        return _run(sweep, folder, devices, quiet, top)
+
+
+@in_32_bits
+def resume(folder, *, devices=1, quiet=False, top=3):
+    """Trains what is left of a sweep; finished chunks are not trained again.
+
+    Args, Returns: as for `begin`.
+    Raises:
+        RunError: if the folder holds no sweep, or is being trained by another process.
+    """
+    sweep, folder = read_sweep(folder), Path(folder)
+    with locked(folder):
+        _remove_unfinished(folder)
+        return _run(sweep, folder, devices, quiet, top)
+
+
+def sweep(
+    algorithm, env, space, *, out=None, total_steps=None, config=None, constants=None, seed=0, keys="ordinary",
+    devices=1, quiet=False, top=3, **options,
+):  # fmt: skip
+    """Tries settings of an algorithm on an environment, and names the best one.
+
+    Args:
+        algorithm: its name, such as "ppo".
+        env: an id, or "my_env.py:MyEnv".
+        space: dict of name to `Distribution`. A name is a field of the algorithm's `Config`; `env.NAME` is a constant
+            of the environment, and `training.NAME` one that differs while training only.
+        out: the sweep's folder (default: the first free sweeps/ENV-ALGORITHM-N); one that holds this sweep continues.
+        total_steps: environment steps of each run (default: the preset's).
+        config: dict of hyperparameters that differ from the preset's for all trials.
+        constants: dict of constants of the environment for all trials.
+        seed: of everything random, at least 0.
+        keys: "ordinary" or "fast".
+        devices, quiet, top: as for `begin`.
+        options: `trials`, `seeds`, `search`, `metric`, `evaluations`, `episodes`, `confirm`, `chunk` of `plan_sweep`.
+    Returns:
+        `results.Result`.
+    Raises:
+        ValueError, TypeError: for whatever cannot be.
+        RunError: as `begin`.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    chosen, constants = preset(algorithm, env), dict(constants or {})
+    hyperparameters = ALGORITHMS[algorithm].Config(**{**chosen.config, **(config or {})})
+    runs = Plan(
+        algorithm=algorithm, env=absolute(env) if is_entry(env) else env, constants=constants,
+        training={name: value for name, value in chosen.training.items() if name not in constants},
+        curve_as_trained=chosen.curve_as_trained, config=hyperparameters,
+        total_steps=chosen.total_steps if total_steps is None else total_steps, seed=seed, keys=keys,
+    )  # fmt: skip
+    planned = plan_sweep(runs, space, **options)
+    folder = free_folder(f"{runs.name.replace('/', '-')}-{algorithm}", "sweeps") if out is None else out
+    return begin(planned, folder, devices=devices, quiet=quiet, top=top)
+
+
+def _check_same(sweep, folder):
+    there = read_sweep(folder)
+    differing = [name for name in sweep.__dataclass_fields__ if getattr(sweep, name) != getattr(there, name)]
+    if differing:
+        raise RunError(
+            f"{folder} holds another sweep, with another {differing[0]}: choose another --out, or "
+            f"`python -m jaxenvs resume {folder}`"
+        )
+
+
+def _remove_unfinished(folder):
+    for path in [*unfinished_files(folder), *unfinished_files(folder / CHUNKS)]:
+        path.unlink(missing_ok=True)
+
+
+def _run(sweep, folder, devices, quiet, top):
+    (folder / CHUNKS).mkdir(exist_ok=True)
+    chunks = sweep.chunks()
+    trainer = _Trainer(sweep, devices)
+    done = sum(len(chunk.members) for chunk in chunks if chunk_path(folder, chunk.number).is_file())
+    with contextlib.closing(Progress(sweep, sweep.num_members + sweep.confirm, done=done, quiet=quiet)) as progress:
+        for chunk in chunks:
+            path = chunk_path(folder, chunk.number)
+            missing = not path.is_file()
+            if missing:
+                trials = [sweep.trial_of(member) for member in chunk.members]
+                # Chunks of a group differ by one member at most: with equal sizes they are one program.
+                size = max(len(other.members) for other in chunks if other.static == chunk.static)
+                trained, states = trainer.train(chunk.static, chunk.members, trials, size, 0, progress)
+                write_members(path, trained, states, trials)
+            progress.finished(chunk.members, read_curves(path), fresh=missing)
+        table = results.rank(sweep, folder)
+        results.write(sweep, folder, table, top=top)
+        if table[0].score.diverged == sweep.seeds:
+            raise RunError(f"every run of {folder} diverged: try lower rates than {shown(table[0].setting)}")
+        if sweep.confirm and not (folder / WINNER).is_file():
+            _confirm(sweep, folder, table, trainer, progress)
+    return results.conclude(sweep, folder, table)
+
+
+def _confirm(sweep, folder, table, trainer, progress):
+    """Trains the winner again, with seeds that no other member had."""
+    trial = table[0].trial
+    members = list(range(sweep.num_members, sweep.num_members + sweep.confirm))
+    trials = [trial] * sweep.confirm
+    progress.say(f"training the best setting again with {sweep.confirm} fresh seeds: {shown(sweep.settings[trial])}")
+    trained, states = trainer.train(sweep.static_of(trial), members, trials, len(members), 1, progress)
+    write_members(folder / WINNER, trained, states, trials)
+
+
+class _Trainer:
+    """Trains members; a program is compiled once for all chunks of its group and size."""
+
+    def __init__(self, sweep, devices):
+        self._sweep, self._devices, self._programs = sweep, devices, {}
+
+    def train(self, static, members, trials, size, stage, progress):
+        """Trains members of one group.
+
+        Args:
+            static: dict of the group's static parameters.
+            members, trials: lists of their numbers.
+            size: lanes of the program, at least as many as members.
+            stage: 0 for members of the sweep, 1 for the winner's fresh runs; it decides the evaluations' keys.
+            progress: `Progress`.
+        Returns:
+            (Trained, states).
+        """
+        sweep, settings = self._sweep, self._sweep.settings
+        size = -(-size // self._devices) * self._devices
+        # Lanes that are left over repeat the last member.
+        lanes = [*range(len(members)), *[len(members) - 1] * (size - len(members))]
+        names = [name for name in sweep.space if name not in static]
+        plan = member_plan(sweep.runs, static)
+        population = self._program(plan, tuple(names), size, tuple(static.items()))
+        values = {name: [settings[trials[lane]][name] for lane in lanes] for name in names}
+        states = population.begin(values, [sweep.seed_of(members[lane]) for lane in lanes])
+        bounds = np.round(np.linspace(0, plan.num_updates, min(sweep.evaluations, plan.num_updates) + 1)).astype(int)
+        returns, alive = [], np.ones(size, bool)
+        for point, count in enumerate(np.diff(bounds)):
+            key = sweep.evaluation_key(stage, point)
+            states, found, finite = population.advance(values, states, int(count), key)
+            found = np.asarray(found)
+            returns.append(found)
+            alive &= np.asarray(finite) & np.isfinite(found)
+            progress.advance(len(members) * (point + 1) / (len(bounds) - 1))
+        steps = np.array([plan.steps_after(bound) for bound in bounds[1:]], np.int64)
+        count = len(members)
+        return Trained(steps, np.stack(returns)[:, :count], alive[:count]), states
+
+    def _program(self, plan, names, size, static):
+        if (static, size) not in self._programs:
+            # Programs of another group are not needed again, but for the winner's.
+            self._programs = {(static, size): Population(plan, names, size, self._sweep.episodes, self._devices)}
+        return self._programs[static, size]
+
+
+def describe(sweep):
+    """What a sweep will train, in one sentence."""
+    chunks = sweep.chunks()
+    groups = {str(chunk.static) for chunk in chunks}
+    needed = max(results.memory_of(sweep, chunk) for chunk in chunks)
+    largest = max(len(chunk.members) for chunk in chunks)
+    return (
+        f"{len(sweep.settings)} trials x {sweep.seeds} seeds = {sweep.num_members:,} runs, {len(groups)} "
+        f"group{'s' * (len(groups) > 1)} to compile, {len(chunks)} chunk{'s' * (len(chunks) > 1)} of at most {largest} "
+        f"runs together, at least {needed / 1e6:.3g} MB a run and {needed * largest / 1e9:.3g} GB at once"
+    )
