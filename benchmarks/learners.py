@@ -43,7 +43,7 @@ SHAPES = {
     },
 }  # fmt: skip
 #: Steps of a run of ours and of rejax, and of a run of SB3, which is slower.
-STEPS = {"dqn": (262_144, 8192), "td3": (131_072, 4096), "sac": (131_072, 4096), "pqn": (2_097_152, 0)}
+STEPS = {"dqn": (65_536, 8192), "td3": (16_384, 2048), "sac": (16_384, 2048), "pqn": (1_048_576, 0)}
 PEERS = {"sb3": ("dqn", "td3"), "rejax": ("dqn", "td3", "pqn")}
 #: The tutorial's agent: Stable-Baselines3's defaults, a gradient step of 32 samples for each four steps.
 HEARTPOLE = ["--total-steps", "500000", "--hidden", "16,16", "--num-envs", "8", "--num-steps", "8"]
