@@ -3,7 +3,7 @@
     python -m benchmarks.endurance --ids LunarLander-v3 LunarLanderContinuous-v3 --steps 1e9      # half an hour
 
 Each of 1024 environments has constants of its own, drawn from their allowed ranges (from half to twice the default
-where a range has no end), which are drawn anew every 1024 steps, as is the generator's key. Actions are random, ended
+where a range has no end), which are drawn again every 1024 steps, as is the generator's key. Actions are random, ended
 episodes start again. Rows with the numbers of steps and of episodes, and of values that were not finite.
 """
 

@@ -13,7 +13,7 @@ _threefry = jex_random.threefry_prng_impl
 
 #: What replaces the bits of a number: uniforms of 0, 1/3, 2/3 and nearly 1.
 BITS = (0, 0x55555555, 0xAAAAAAAA, 0xFFFFFFFF)
-#: At most so many numbers of one array are replaced.
+#: The most numbers of one array that are replaced.
 _MOST = 32
 # A key has six words: those of threefry, its path of splits as a number, and which path's number to replace with what.
 _WORDS = 6

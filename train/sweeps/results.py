@@ -122,7 +122,7 @@ def conclude(sweep, folder, table):
 
 
 def sentences(sweep, result, folder):
-    """What a person is told at the end, a list of lines."""
+    """The lines that are printed at the end of a sweep."""
     lines = [f"best: trial {result.table[0].trial}, {shown(result.setting)}"]
     lines.append(f"{sweep.metric} of its {sweep.seeds} seeds: {_text(result.selected)}")
     if result.confirmed is not None:
