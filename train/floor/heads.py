@@ -1,5 +1,6 @@
 """What spaces mean to networks: the features of an observation, and an action from a network's outputs."""
 
+import importlib
 import math
 
 import jax
@@ -96,7 +97,7 @@ def num_outputs(space):
 
 #: The kinds of action spaces: one choice, several choices, a box of bounded floats.
 KINDS = {"discrete": "Discrete", "choices": "choices", "box": "a Box of bounded floats"}
-#: The kinds that each algorithm acts in, of those that are loaded.
+#: The kinds that each loaded algorithm acts in.
 _ACTORS = {}
 
 
@@ -126,6 +127,8 @@ def check_actions(algorithm, space):
     kind = "discrete" if isinstance(space, spaces.Discrete) else "choices" if choices(space) else "box"
     if kind not in _ACTORS[algorithm]:
         able = " and ".join(KINDS[one] for one in _ACTORS[algorithm])
+        # The other algorithms declare theirs when they are loaded.
+        importlib.import_module("train.presets")
         others = sorted(name for name, kinds in _ACTORS.items() if kind in kinds)
         use = f"; use {' or '.join(others)}" if others else ""
         raise TypeError(f"{algorithm} needs actions in {able}, got {space!r}{use}")

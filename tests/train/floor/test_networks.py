@@ -127,6 +127,32 @@ def test_layer_norm_standardises_over_the_features():
     np.testing.assert_allclose(outputs.std(-1), 1.0, rtol=1e-3)
 
 
+@EITHER
+def test_normalised_layers_and_their_gradients_are_flaxs(transform):
+    class Plain(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            for width in (64, 32):
+                x = nn.relu(nn.LayerNorm(epsilon=1e-6)(nn.Dense(width)(x)))
+            return x
+
+    def draw(leaf):
+        return leaf + 0.3 * jax.random.normal(jax.random.key(leaf.size), leaf.shape)
+
+    ours, theirs = networks.MLP((64, 32), "relu", layer_norm=True), Plain()
+    tree, x = (
+        jax.tree.map(draw, networks.init(ours, jax.random.key(0), 5)),
+        jax.random.normal(jax.random.key(1), (128, 5)),
+    )
+
+    def value(network, tree, x):
+        return (networks.apply(network, tree, x) ** 2).mean()
+
+    found = transform(jax.value_and_grad(lambda tree, x: value(ours, tree, x), (0, 1)))(tree, x)
+    expected = jax.value_and_grad(lambda tree, x: value(theirs, tree, x), (0, 1))(tree, x)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-6), found, expected)
+
+
 def test_twins_are_two_networks_of_their_own():
     twins = networks.ensemble(2, networks.MLP((8,)), 1)
     tree, x = networks.init(twins, jax.random.key(0), 5), jnp.ones((3, 5))
