@@ -1,13 +1,15 @@
 """The short set of benchmarks, and one table of it: ours, a peer, the limit of the machine, and ours over each.
 
-    python -m benchmarks                 # also: make bench; some three minutes on two cores
+    python -m benchmarks                 # also: make bench; some five minutes on two cores
 
+Stable-Baselines3 and rejax stand beside our learners where `make interop-sb3` and `make interop-gymnax` installed them.
 Each benchmark runs in a separate process and writes `results/bench_*.json`; the files without `bench_` are of
 longer runs. Each line compares figures of one process; where nobody was measured there, it has a dash.
 """
 
 import subprocess
 import sys
+from pathlib import Path
 
 from benchmarks.common import RESULTS, load
 
@@ -18,7 +20,10 @@ SET = {
     "training": ["--ids", *IDS, "--runs", "5"],
     "single_env": ["--ids", *IDS, "--runs", "5"],
     "bridges": ["--ids", *IDS, "--runs", "5"],
+    "learners": ["--runs", "3"],
 }
+#: Where `make interop` has the Pythons of the learners' peers.
+LEARNERS_PEERS = {"--sb3": ".interop/sb3/bin/python", "--rejax": ".interop/gymnax/bin/python"}
 PEERS = {
     "gymnasium": "Gymnasium's NumPy",
     "gymnax, tuned": "gymnax, tuned as ours",
@@ -36,13 +41,15 @@ def main():
         # Rows of an earlier run, perhaps with peers that are gone, must not come into the table.
         (RESULTS / f"bench_{name}.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", *options, "--name", f"bench_{name}"]
+        if name == "learners":
+            command += [part for pair in LEARNERS_PEERS.items() if Path(pair[1]).exists() for part in pair]
         subprocess.run(command, check=True)
     print()
     for line in table(**{name: found["rows"] for name in SET if (found := load(f"bench_{name}"))}):
         print(line)
 
 
-def table(limit, stepping, training, single_env, bridges):
+def table(limit, stepping, training, single_env, bridges, learners):
     """Lines of text, a comparison each."""
     columns = ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
     yield LINE.format(*columns)
@@ -62,6 +69,7 @@ def table(limit, stepping, training, single_env, bridges):
     rates = {line["subject"]: line["steps_per_second"]["median"] for line in bridges}
     ours, peer = rates["CartPole-v1, NumPy, NextStep"], rates["gymnasium's CartPole-v1, NumPy"]
     yield row("CartPole-v1, make_vec, N=4096, NumPy arrays", ours, peer, beside="peer: Gymnasium's NumPy")
+    yield from learners_lines(learners)
 
 
 def training_lines(rows):
@@ -71,6 +79,17 @@ def training_lines(rows):
         if subject.endswith("devices"):
             limit = found.get((id, "matrix product"))
             yield row(f"{id}, PPO 256x128, 2x64 networks", ours, limit=limit, beside="limit: a matrix product")
+
+
+def learners_lines(rows):
+    """A line for each algorithm and each peer that was there; one with a dash where none was."""
+    found = {(line["algorithm"], line["subject"]): line["steps_per_second"]["median"] for line in rows}
+    for algorithm in dict.fromkeys(line["algorithm"] for line in rows):
+        ours = found[algorithm, "jaxenvs"]
+        peers = [name for one, name in found if one == algorithm and name != "jaxenvs"]
+        for name in peers or [None]:
+            beside = f"peer: {name}" if name else ""
+            yield row(f"{algorithm.upper()}, training", ours, found.get((algorithm, name)), beside=beside)
 
 
 def stepping_lines(rows):

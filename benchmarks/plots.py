@@ -157,12 +157,31 @@ def scaling(rows, limit):
     return figure
 
 
+def lander_pilot(rows, limit):
+    """The share of episodes below a return, of LunarLander's pilot here and in Box2D."""
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, id in zip(panels, distinct(rows, "id")):
+        for row in (row for row in rows if row["id"] == id):
+            wind, colour = ", wind" * row["wind"], COLOURS[row["wind"]]
+            for subject, style in (("jaxenvs", "-"), ("box2d", ":")):
+                values = row[subject]["percentiles"]
+                label = f"{'Box2D' if subject == 'box2d' else subject}{wind}"
+                axes.plot(values, range(len(values)), style, color=colour, linewidth=1.6, label=label)
+        axes.set_title(id, color=INK)
+        axes.set_xlabel("return of an episode")
+        axes.legend()
+    panels[0].set_ylabel("episodes with at most this return, %")
+    return figure
+
+
 #: What is drawn, and the results it needs.
 PICTURES = {
     "stepping": (stepping, ("stepping",)),
     "ids": (ids, ("stepping",)),
     "memory": (memory, ("memory",)),
     "scaling": (scaling, ("scaling",)),
+    "lander_pilot": (lander_pilot, ("lander_pilot",)),
 }
 
 
