@@ -33,8 +33,17 @@ _PQN = {"activation": "tanh", "layer_norm": False}
 
 PRESETS = {
     ("dqn", "Acrobot-v1"): Preset(
-        total_steps=200_000,
-        config={"hidden": (128, 128), "final_learning_rate": 0.02},
+        total_steps=500_000,
+        config={
+            "learning_rate": 1.2e-3,
+            "final_learning_rate": 0.02,
+            "gamma": 0.994,
+            "tau": 0.01,
+            "final_epsilon": 0.035,
+            "exploration_fraction": 0.1,
+            "n_step": 3,
+            "hidden": (128, 128),
+        },
     ),
     ("dqn", "CartPole-v0"): Preset(total_steps=100_000),
     ("dqn", "CartPole-v1"): Preset(total_steps=100_000),
@@ -42,20 +51,36 @@ PRESETS = {
     ("dqn", "HeartPole-v0"): Preset(
         total_steps=1_000_000,
         config={
-            "learning_rate": 2e-3,
+            "learning_rate": 6e-4,
             "final_learning_rate": 0.0,
-            "gamma": 0.98,
-            "final_epsilon": 0.1,
-            "exploration_fraction": 0.5,
+            "gamma": 0.943,
+            "tau": 0.01,
+            "final_epsilon": 0.02,
+            "exploration_fraction": 0.25,
             "num_envs": 32,
             "gradient_steps": 32,
             "capacity": 262_144,
             "n_step": 3,
-            "hidden": (32, 32),
         },
         training={"expected_penalty": True},
         curve_as_trained=True,
         episodes=16384,
+    ),
+    ("dqn", "LunarLander-v3"): Preset(
+        total_steps=500_000,
+        config={
+            "learning_rate": 8e-4,
+            "final_learning_rate": 0.02,
+            "gamma": 0.995,
+            "tau": 0.01,
+            "final_epsilon": 0.02,
+            "exploration_fraction": 0.3,
+            "num_envs": 16,
+            "gradient_steps": 32,
+            "capacity": 262_144,
+            "n_step": 3,
+            "hidden": (128, 128),
+        },
     ),
     ("dqn", "MountainCar-v0"): Preset(
         total_steps=250_000,
@@ -200,7 +225,22 @@ PRESETS |= {
         },
     ),
     ("td3", "Pendulum-v1"): Preset(total_steps=102_400, config={**_BOX, "gamma": 0.98, "noise": 0.2}, episodes=16384),
-    ("sac", "Pendulum-v1"): Preset(total_steps=70_400, config={**_BOX, "gamma": 0.98}, episodes=16384),
+    ("sac", "Pendulum-v1"): Preset(
+        total_steps=200_000, config={**_BOX, "learning_rate": 2e-3, "tau": 0.02}, episodes=16384
+    ),
+    ("sac", "RocketLanding-v0"): Preset(
+        total_steps=500_000,
+        config={
+            **_BOX,
+            "num_envs": 32,
+            "gradient_steps": 32,
+            "capacity": 256_000,
+            "gamma": 0.995,
+            "tau": 0.02,
+            "n_step": 3,
+            "hidden": (128, 128),
+        },
+    ),
     ("td3", "SimpleRocket-v0"): Preset(
         total_steps=262_544,
         config={
