@@ -85,8 +85,9 @@ def learners_lines(rows):
     """A line for each algorithm and each peer that was there; one with a dash where none was."""
     found = {(line["algorithm"], line["subject"]): line["steps_per_second"]["median"] for line in rows}
     for algorithm in dict.fromkeys(line["algorithm"] for line in rows):
-        ours = found[algorithm, "jaxenvs"]
-        peers = [name for one, name in found if one == algorithm and name != "jaxenvs"]
+        mine = [name for one, name in found if one == algorithm and name.startswith("jaxenvs")]
+        peers = [name for one, name in found if one == algorithm and name not in mine]
+        ours = found[algorithm, mine[-1]]  # with the devices that the command line uses
         for name in peers or [None]:
             beside = f"peer: {name}" if name else ""
             yield row(f"{algorithm.upper()}, training", ours, found.get((algorithm, name)), beside=beside)

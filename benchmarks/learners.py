@@ -6,10 +6,12 @@
 
 Every subject has a process of its own, and they take turns. They have the same network, batch, environments and
 gradient steps for each step of the environment, and play and learn without evaluation; compilation is timed apart.
+Where the command line would use several devices of the CPU, ours is measured with them as well.
 SB3 and rejax run with the Pythons of `make interop`. A run of ours starts from a state that has learned already.
 """
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
@@ -23,8 +25,10 @@ import jaxenvs
 from benchmarks.common import save, spread
 from benchmarks.peers.serving import serve
 from benchmarks.training import Subject
+from jaxenvs.devices import num_cores
+from train.floor.sharding import mesh_of
 from train.presets import ALGORITHMS
-from train.runs.compiling import compiled, run_often
+from train.runs.compiling import compiled, request_cpu_devices, run_often
 
 _REPLAY = {
     "num_envs": 8, "num_steps": 8, "batch_size": 128, "capacity": 65_536, "learning_starts": 1024,
@@ -57,11 +61,11 @@ def main():
     parser.add_argument("--sb3", metavar="PYTHON", help="a Python that has Stable-Baselines3")
     parser.add_argument("--rejax", metavar="PYTHON", help="a Python that has rejax")
     parser.add_argument("--heartpole", action="store_true", help="only the tutorial's run, from process start")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--name", default="learners", help="of the file in benchmarks/results/")
     options = parser.parse_args()
     if options.serve:
-        return serve_ours(options.serve)
+        return serve_ours(options.serve[0], int(options.serve[1]))
     if options.heartpole:
         return save(f"{options.name}_heartpole", [heartpole(seed) for seed in range(3)], command=HEARTPOLE)
     pythons = {"sb3": options.sb3, "rejax": options.rejax}
@@ -71,7 +75,10 @@ def main():
 
 def measure(name, pythons, runs):
     """Rows of the subjects of an algorithm, which take turns; the first call of each is not counted."""
-    commands = {"jaxenvs": [sys.executable, "-m", "benchmarks.learners", "--serve", name]}
+    ours = [sys.executable, "-m", "benchmarks.learners", "--serve", name]
+    commands = {"jaxenvs": [*ours, "1"]}
+    if (count := ALGORITHMS[name].useful_devices(config_of(name), num_cores())) > 1:
+        commands[f"jaxenvs, {count} devices"] = [*ours, str(count)]
     shape = json.dumps(SHAPES[name])
     for peer, python in pythons.items():
         if python and name in PEERS[peer]:
@@ -86,29 +93,35 @@ def measure(name, pythons, runs):
     for peer, subject in subjects.items():
         subject.close()
         rates = spread([subject.about["steps"] / s for s in seconds[peer]])
-        print(f"{name:5} {peer:8} {rates['median']:10.4g} steps/s  compilation {subject.about['compile_s']:.2f} s")
+        print(f"{name:5} {peer:18} {rates['median']:10.4g} steps/s  compilation {subject.about['compile_s']:.2f} s")
         rows.append({"algorithm": name, "subject": peer, **subject.about, "steps_per_second": rates})
     return rows
 
 
-def serve_ours(name):
+def config_of(name):
+    """Our hyperparameters of an algorithm's shape."""
+    shape = {field: value for field, value in SHAPES[name].items() if field != "id"}
+    return ALGORITHMS[name].Config(**shape, **({"layer_norm": True} if name == "pqn" else {}))
+
+
+def serve_ours(name, devices):
     """Ours as a subject: a chunk of updates, compiled as the command line does."""
-    algorithm, shape = ALGORITHMS[name], {**SHAPES[name]}
-    env = jaxenvs.make(shape.pop("id"))
-    layers = {"layer_norm": True} if name == "pqn" else {}
-    config = algorithm.Config(**{**shape, **layers})
+    mesh = mesh_of(request_cpu_devices(devices))
+    algorithm, config = ALGORITHMS[name], config_of(name)
     updates = STEPS[name][0] // algorithm.steps_per_update(config)
     config = algorithm.scheduled(config, 40 * updates)
-    envs = jaxenvs.make_vec(env, config.num_envs)
+    envs = jaxenvs.make_vec(SHAPES[name]["id"], config.num_envs)
 
     def chunk(config, state):
-        return jax.lax.fori_loop(0, updates, lambda _, state: algorithm.update(config, envs, state)[0], state)
+        one = functools.partial(algorithm.update, mesh=mesh)
+        return jax.lax.fori_loop(0, updates, lambda _, state: one(config, envs, state)[0], state)
 
     began = time.perf_counter()
-    init = jax.jit(algorithm.init).lower(config, envs, jax.random.key(0))
     like = jax.eval_shape(algorithm.init, config, envs, jax.random.key(0))
-    advance = compiled(jax.jit(chunk, donate_argnums=1).lower(config, like), run_often())
-    state = [init.compile()(config, envs, jax.random.key(0))]
+    layout = None if mesh is None else algorithm.shardings(mesh, like)
+    init = jax.jit(algorithm.init, out_shardings=layout).lower(config, envs, jax.random.key(0)).compile()
+    state = [init(config, envs, jax.random.key(0))]
+    advance = compiled(jax.jit(chunk, out_shardings=layout, donate_argnums=1).lower(config, state[0]), run_often())
     took = time.perf_counter() - began
 
     def run():
