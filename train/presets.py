@@ -94,7 +94,7 @@ PRESETS = {
             "hidden": (128, 128),
         },
     ),
-    ("pqn", "Acrobot-v1"): Preset(total_steps=3_000_000, config={"hidden": (128, 128), "epochs": 4, **_PQN}),
+    ("pqn", "Acrobot-v1"): Preset(total_steps=12_000_000, config={"hidden": (128, 128), **_PQN}),
     ("pqn", "CartPole-v0"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
     ("pqn", "CartPole-v1"): Preset(total_steps=1_000_000, config={"learning_rate": 2e-3, **_PQN}),
     ("pqn", "FiveChoices-v0"): Preset(total_steps=200_000, config=_PQN),
@@ -106,14 +106,15 @@ PRESETS = {
         episodes=16384,
     ),
     ("pqn", "MountainCar-v0"): Preset(
-        total_steps=4_000_000,
+        total_steps=6_000_000,
         config={
             "learning_rate": 2e-3,
-            "lambda_": 0.65,
+            "lambda_": 0.75,
             "epochs": 1,
             "minibatches": 16,
-            "final_epsilon": 0.1,
-            "exploration_fraction": 0.5,
+            "final_epsilon": 0.15,
+            "exploration_fraction": 0.8,
+            "hidden": (128, 128),
             **_PQN,
         },
     ),
@@ -224,7 +225,9 @@ PRESETS |= {
             "activation": "tanh",
         },
     ),
-    ("td3", "Pendulum-v1"): Preset(total_steps=102_400, config={**_BOX, "gamma": 0.98, "noise": 0.2}, episodes=16384),
+    ("td3", "Pendulum-v1"): Preset(
+        total_steps=200_000, config={**_BOX, "learning_rate": 2e-3, "tau": 0.02, "noise": 0.5}, episodes=16384
+    ),
     ("sac", "Pendulum-v1"): Preset(
         total_steps=200_000, config={**_BOX, "learning_rate": 2e-3, "tau": 0.02}, episodes=16384
     ),
