@@ -3,8 +3,6 @@
 import contextlib
 from pathlib import Path
 
-import numpy as np
-
 from jaxenvs.loading import absolute, is_entry
 from jaxenvs.precision import in_32_bits
 
@@ -13,11 +11,10 @@ from ..runs.checkpoint import unfinished_files
 from ..runs.lock import locked
 from ..runs.plan import Plan, RunError, claim, free_folder
 from . import results
-from .members import CHUNKS, WINNER, Trained, chunk_path, read_curves, write_members
+from .members import CHUNKS, WINNER, chunk_path, read_curves, write_members
 from .plan import is_sweep, plan_sweep, read_sweep, shown, write_sweep
-from .population import Population
 from .progress import Progress
-from .space import member_plan
+from .trainer import Trainer
 
 
 @in_32_bits
@@ -120,7 +117,7 @@ def _remove_unfinished(folder):
 def _run(sweep, folder, devices, quiet, top):
     (folder / CHUNKS).mkdir(exist_ok=True)
     chunks = sweep.chunks()
-    trainer = _Trainer(sweep, devices)
+    trainer = Trainer(sweep, devices)
     done = sum(len(chunk.members) for chunk in chunks if chunk_path(folder, chunk.number).is_file())
     with contextlib.closing(Progress(sweep, sweep.num_members + sweep.confirm, done=done, quiet=quiet)) as progress:
         for chunk in chunks:
@@ -150,53 +147,6 @@ def _confirm(sweep, folder, table, trainer, progress):
     progress.say(f"training the best setting again with {sweep.confirm} fresh seeds: {shown(sweep.settings[trial])}")
     trained, states = trainer.train(sweep.static_of(trial), members, trials, len(members), 1, progress)
     write_members(folder / WINNER, trained, states, trials)
-
-
-class _Trainer:
-    """Trains members; a program is compiled once for all chunks of its group and size."""
-
-    def __init__(self, sweep, devices):
-        self._sweep, self._devices, self._programs = sweep, devices, {}
-
-    def train(self, static, members, trials, size, stage, progress):
-        """Trains members of one group.
-
-        Args:
-            static: dict of the group's static parameters.
-            members, trials: lists of their numbers.
-            size: lanes of the program, at least as many as members.
-            stage: 0 for members of the sweep, 1 for the winner's fresh runs; it decides the evaluations' keys.
-            progress: `Progress`.
-        Returns:
-            (Trained, states).
-        """
-        sweep, settings = self._sweep, self._sweep.settings
-        size = -(-size // self._devices) * self._devices
-        # Lanes that are left over repeat the last member.
-        lanes = [*range(len(members)), *[len(members) - 1] * (size - len(members))]
-        names = [name for name in sweep.space if name not in static]
-        plan = member_plan(sweep.runs, static)
-        population = self._program(plan, tuple(names), size, tuple(static.items()))
-        values = {name: [settings[trials[lane]][name] for lane in lanes] for name in names}
-        states = population.begin(values, [sweep.seed_of(members[lane]) for lane in lanes])
-        bounds = np.round(np.linspace(0, plan.num_updates, min(sweep.evaluations, plan.num_updates) + 1)).astype(int)
-        returns, alive = [], np.ones(size, bool)
-        for point, count in enumerate(np.diff(bounds)):
-            key = sweep.evaluation_key(stage, point)
-            states, found, finite = population.advance(values, states, int(count), key)
-            found = np.asarray(found)
-            returns.append(found)
-            alive &= np.asarray(finite) & np.isfinite(found)
-            progress.advance(len(members) * (point + 1) / (len(bounds) - 1))
-        steps = np.array([plan.steps_after(bound) for bound in bounds[1:]], np.int64)
-        count = len(members)
-        return Trained(steps, np.stack(returns)[:, :count], alive[:count]), states
-
-    def _program(self, plan, names, size, static):
-        if (static, size) not in self._programs:
-            # Programs of another group are not needed again, but for the winner's.
-            self._programs = {(static, size): Population(plan, names, size, self._sweep.episodes, self._devices)}
-        return self._programs[static, size]
 
 
 def describe(sweep):
