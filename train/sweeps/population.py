@@ -17,8 +17,6 @@ from ..runs.plan import KEYS
 from ..runs.sound import looked_at
 from .space import member_plan
 
-# Copies of a member's state that a chunk holds at once: the old one and the new one.
-_COPIES = 2
 # Copies of a batch's states that an evaluation holds: old, new, those of fresh episodes, and its results.
 _EVALUATION_COPIES = 4
 
@@ -42,7 +40,8 @@ class Population:
         values = {name: jnp.zeros((size, *shape), dtype) for name, (shape, dtype) in kinds_of(plan, names).items()}
         seeds, key = jnp.zeros(size, jnp.uint32), plan.key(0)
         init = jax.jit(self._spread(self._begin))
-        like = jax.eval_shape(init, values, seeds)
+        #: The states as shapes, a pytree.
+        self.like = like = jax.eval_shape(init, values, seeds)
         self._layout = layout = None if self._mesh is None else batch_sharding(self._mesh, like)
         self._init = compiled(init.lower(values, seeds), run_once())
         if layout is not None:
@@ -50,6 +49,9 @@ class Population:
         # The states are donated: replay buffers are not held twice.
         advance = jax.jit(self._spread(self._advance), donate_argnums=1)
         self._step = compiled(advance.lower(values, like, jnp.int32(1), key), {**run_often(), **untuned()})
+        # Compiled at their first call: only some searches need them.
+        self._replace = jax.jit(_replaced, donate_argnums=1, out_shardings=layout)
+        self._copy = jax.jit(_copied, donate_argnums=0, out_shardings=layout)
 
     @property
     def bytes_per_member(self):
@@ -82,10 +84,35 @@ class Population:
         Returns:
             (states, f32[size] mean returns, bool[size] whether all of a member's learner is finite).
         """
-        if self._layout is not None:
-            # Empty arrays come back as replicated ones.
-            states = jax.device_put(states, self._layout)
-        return self._step(self._arrays(values), states, jnp.int32(count), key)
+        return self._step(self._arrays(values), self.placed(states), jnp.int32(count), key)
+
+    def replace(self, values, states, seeds, fresh):
+        """Initial states in some lanes. The states that are given cannot be used any more.
+
+        Args:
+            values, seeds: as for `begin`; those of the other lanes are not used.
+            states: of `begin` or `advance`.
+            fresh: bool[size], the lanes that begin again.
+        Returns:
+            The states of `begin` where `fresh` is set, and the given ones elsewhere.
+        """
+        return self._replace(self._placed(jnp.asarray(fresh, bool)), self.placed(states), self.begin(values, seeds))
+
+    def copy(self, states, source):
+        """Copies lanes over others, with all they hold but their keys. The given states cannot be used any more.
+
+        Args:
+            states: of `begin` or `advance`.
+            source: i32[size], the lane whose state each lane gets.
+        Returns:
+            The states. A lane keeps its own key, so that it goes on with other random numbers than its source.
+        """
+        return self._copy(self.placed(states), jnp.asarray(source, jnp.int32))
+
+    def placed(self, states):
+        """States on the devices of the program, such as those that were read from a file."""
+        # Empty arrays come back as replicated ones.
+        return states if self._layout is None else jax.device_put(states, self._layout)
 
     def _arrays(self, values):
         kinds = kinds_of(self._plan, values)
@@ -120,6 +147,17 @@ class Population:
         return state, returns.mean(), finite(state)
 
 
+def _replaced(fresh, states, begun):
+    def one(state, new):
+        return jnp.where(fresh.reshape(-1, *[1] * (new.ndim - 1)), new, state)
+
+    return jax.tree.map(one, states, begun)
+
+
+def _copied(states, source):
+    return jax.tree.map(lambda leaf: leaf[source], states)._replace(key=states.key)
+
+
 def finite(state):
     """bool[], whether the arrays of a training state that have to be finite are."""
     checks = [
@@ -141,11 +179,17 @@ def kinds_of(plan, names):
     return found
 
 
-def estimated_bytes(plan, episodes):
-    """Memory that a member needs at least: its states, the steps of an update, and an evaluation."""
+def estimated_bytes(plan, episodes, copies=2):
+    """Memory that a member needs at least: its states, the steps of an update, and an evaluation.
+
+    Args:
+        plan: a `Plan`.
+        episodes: of an evaluation.
+        copies: of its state at once: the old one and the new one, and one that takes its lane.
+    """
     algorithm = ALGORITHMS[plan.algorithm]
     state = jax.eval_shape(algorithm.init, plan.config, plan.training_envs(), plan.key(0))
     one = jax.eval_shape(VectorEnv.reset, plan.evaluation_envs(1), jax.random.key(0))
     kept = num_bytes(one[1]) + 4
     steps = plan.steps_per_update * kept
-    return _COPIES * num_bytes(state) + steps + episodes * _EVALUATION_COPIES * num_bytes(one)
+    return copies * num_bytes(state) + steps + episodes * _EVALUATION_COPIES * num_bytes(one)

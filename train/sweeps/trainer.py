@@ -1,54 +1,119 @@
-"""Trains members of a sweep from their beginning to their end."""
+"""Trains members of a sweep: the lanes of its programs, and runs from their beginning to their end."""
 
 import numpy as np
 
 from .members import Trained
 from .population import Population
-from .space import member_plan
+
+
+class Lanes:
+    """The lanes of a program, of which the last may be left over: those repeat the last member.
+
+    Args:
+        population: `Population`.
+        names: of the parameters that differ between lanes.
+        size: lanes of the program.
+    """
+
+    def __init__(self, population, names, size):
+        self.population, self._names, self._size = population, names, size
+
+    def filled(self, items):
+        """A list of one item for each member, with one for each lane."""
+        return [*items, *[items[-1]] * (self._size - len(items))]
+
+    def values(self, settings):
+        """What `Population` takes for values, of the setting of each member."""
+        return {name: [one[name] for one in self.filled(settings)] for name in self._names}
+
+    def begin(self, settings, seeds):
+        """The initial states."""
+        return self.population.begin(self.values(settings), self.filled(seeds))
+
+    def advance(self, settings, states, updates, key):
+        """Trains each member, and evaluates it.
+
+        Args:
+            settings: a dict of values for each member, a list.
+            states: of `begin`.
+            updates: a number.
+            key: of the evaluation.
+        Returns:
+            (states, f32[members] mean returns, bool[members] whether a member is finite).
+        """
+        states, found, finite = self.population.advance(self.values(settings), states, int(updates), key)
+        found, count = np.asarray(found), len(settings)
+        return states, found[:count], (np.asarray(finite) & np.isfinite(found))[:count]
+
+    def replace(self, settings, states, seeds, fresh):
+        """Begins again with some members: those where `fresh`, bool[members], is set."""
+        # Lanes that are left over never are read.
+        fresh = [*fresh, *[False] * (self._size - len(fresh))]
+        return self.population.replace(self.values(settings), states, self.filled(seeds), fresh)
+
+    def copy(self, states, source):
+        """Copies members over others; `source` is the member that each gets."""
+        return self.population.copy(states, self.filled(source))
 
 
 class Trainer:
-    """Trains members; a program is compiled once for all chunks of its group and size."""
+    """Trains members; a program is compiled once for all chunks of its group and size.
+
+    Args:
+        sweep: `SweepPlan`.
+        devices: how many share the lanes of a program.
+    """
 
     def __init__(self, sweep, devices):
         self._sweep, self._devices, self._programs = sweep, devices, {}
 
-    def train(self, static, members, trials, size, stage, progress):
-        """Trains members of one group.
+    def lanes(self, static, size):
+        """The `Lanes` of a group, at least `size` of them.
 
         Args:
             static: dict of the group's static parameters.
-            members, trials: lists of their numbers.
+            size: a number.
+        """
+        size = -(-size // self._devices) * self._devices
+        key = tuple(static.items()), size
+        if key not in self._programs:
+            names = [name for name in self._sweep.space if name not in static]
+            population = Population(self._sweep.run_plan(static), names, size, self._sweep.episodes, self._devices)
+            # Programs of another group are not needed again, but for the winner's.
+            self._programs = {key: Lanes(population, names, size)}
+        return self._programs[key]
+
+    def train(self, static, members, settings_at, size, stage, progress):
+        """Trains members of one group to their end.
+
+        Args:
+            static: dict of the group's static parameters.
+            members: a list of their numbers.
+            settings_at: point -> list of each member's values until the evaluation of that number.
             size: lanes of the program, at least as many as members.
             stage: 0 for members of the sweep, 1 for the winner's fresh runs; it decides the evaluations' keys.
             progress: `Progress`.
         Returns:
             (Trained, states).
         """
-        sweep, settings = self._sweep, self._sweep.settings
-        size = -(-size // self._devices) * self._devices
-        # Lanes that are left over repeat the last member.
-        lanes = [*range(len(members)), *[len(members) - 1] * (size - len(members))]
-        names = [name for name in sweep.space if name not in static]
-        plan = member_plan(sweep.runs, static)
-        population = self._program(plan, tuple(names), size, tuple(static.items()))
-        values = {name: [settings[trials[lane]][name] for lane in lanes] for name in names}
-        states = population.begin(values, [sweep.seed_of(members[lane]) for lane in lanes])
-        bounds = np.round(np.linspace(0, plan.num_updates, min(sweep.evaluations, plan.num_updates) + 1)).astype(int)
-        returns, alive = [], np.ones(size, bool)
+        sweep, plan = self._sweep, self._sweep.run_plan(static)
+        lanes, bounds = self.lanes(static, size), points(plan, sweep.evaluations)
+        states = lanes.begin(settings_at(0), [sweep.seed_of(member) for member in members])
+        returns, alive = [], np.ones(len(members), bool)
         for point, count in enumerate(np.diff(bounds)):
             key = sweep.evaluation_key(stage, point)
-            states, found, finite = population.advance(values, states, int(count), key)
-            found = np.asarray(found)
+            states, found, finite = lanes.advance(settings_at(point), states, count, key)
             returns.append(found)
-            alive &= np.asarray(finite) & np.isfinite(found)
+            alive &= finite
             progress.advance(len(members) * (point + 1) / (len(bounds) - 1))
-        steps = np.array([plan.steps_after(bound) for bound in bounds[1:]], np.int64)
-        count = len(members)
-        return Trained(steps, np.stack(returns)[:, :count], alive[:count]), states
+        return Trained(steps_at(plan, bounds), np.stack(returns), alive), states
 
-    def _program(self, plan, names, size, static):
-        if (static, size) not in self._programs:
-            # Programs of another group are not needed again, but for the winner's.
-            self._programs = {(static, size): Population(plan, names, size, self._sweep.episodes, self._devices)}
-        return self._programs[static, size]
+
+def points(plan, evaluations):
+    """i64[points + 1]: updates before the evaluations of a run, after 0; there may be fewer than were asked for."""
+    return np.round(np.linspace(0, plan.num_updates, min(evaluations, plan.num_updates) + 1)).astype(int)
+
+
+def steps_at(plan, bounds):
+    """i64[points], the environment steps at the evaluations."""
+    return np.array([plan.steps_after(bound) for bound in bounds[1:]], np.int64)
