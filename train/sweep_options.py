@@ -60,7 +60,7 @@ def _add_options(command):
         help="what ranks: the return of the last evaluation (final), of all (mean), or the steps to a return "
         "(steps-to:195)",
     )  # fmt: skip
-    command.add_argument("--evaluations", type=integer, default=10, help="along each run, evenly; asha has its own")
+    command.add_argument("--evaluations", type=integer, help="along each run, evenly (default: 10; asha has its own)")
     command.add_argument("--episodes", type=integer, default=128, help="full episodes of each evaluation")
     command.add_argument("--confirm", type=integer, default=8, help="fresh runs of the best setting, 0 for none")
     command.add_argument("--top", type=integer, default=3, metavar="K", help="write the K best settings as presets")

@@ -109,7 +109,7 @@ class _Group:
         self._trials = list(paths)
         plan = sweep.run_plan(static)
         self._ladder = sweep.ladder_of(plan)
-        self._steps = steps_at(plan, self._ladder.updates * np.arange(self._ladder.looks + 1))
+        self._steps = steps_at(plan, sweep.looks_of(plan))
         self._count = min(len(self._trials), sweep.chunk // sweep.seeds)
         self._lanes = trainer.lanes(static, self._count * sweep.seeds)
 

@@ -24,6 +24,8 @@ class Interval(NamedTuple):
     values: list
     #: The score at its end, or None where all seeds had diverged.
     scores: list
+    #: How many of its seeds had diverged at its end.
+    diverged: list
 
 
 def write_lineage(folder, intervals, names):
@@ -34,12 +36,12 @@ def write_lineage(folder, intervals, names):
         intervals: a list of `Interval`.
         names: those of the parameters.
     """
-    rows = [["interval", "steps", "trial", "copied_from", *names, "score"]]
+    rows = [["interval", "steps", "trial", "copied_from", *names, "score", "diverged"]]
     for number, interval in enumerate(intervals):
-        for trial, (source, values, score) in enumerate(zip(interval.source, interval.values, interval.scores)):
+        for trial, (source, values, score, diverged) in enumerate(zip(*interval[1:])):
             copied = "" if source == trial else source
             shown = [json.dumps(values[name]) for name in names]
-            rows.append([number, interval.steps, trial, copied, *shown, "" if score is None else score])
+            rows.append([number, interval.steps, trial, copied, *shown, "" if score is None else score, diverged])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     with replacing(Path(folder) / LINEAGE) as file:
@@ -55,11 +57,12 @@ def read_lineage(folder, names):
     path, found = Path(folder) / LINEAGE, {}
     try:
         for row in csv.DictReader(path.read_text().splitlines()):
-            interval = found.setdefault(int(row["interval"]), Interval(int(row["steps"]), [], [], []))
+            interval = found.setdefault(int(row["interval"]), Interval(int(row["steps"]), [], [], [], []))
             trial = len(interval.source)
             interval.source.append(int(row["copied_from"]) if row["copied_from"] else trial)
             interval.values.append({name: _tuples(json.loads(row[name])) for name in names})
             interval.scores.append(float(row["score"]) if row["score"] else None)
+            interval.diverged.append(int(row["diverged"]))
     except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError) as error:
         raise RunError(f"{path} is missing or damaged ({error!r}); remove {path.parent} and sweep again") from error
     return [found[number] for number in sorted(found)]

@@ -15,9 +15,10 @@ from .explore import exploited, explored
 from .lineage import Interval, read_lineage, write_lineage
 from .members import Trained, chunk_path, write_members
 from .metrics import metric_of
+from .plan import shown
 from .search_file import SearchFile
 from .statistics import order, score_of
-from .trainer import points, steps_at
+from .trainer import steps_at
 
 
 def search(sweep, folder, trainer, progress):
@@ -44,7 +45,7 @@ class _Training:
     def __init__(self, sweep, folder, lanes, progress):
         self._sweep, self._folder, self._lanes, self._progress = sweep, folder, lanes, progress
         self._metric, plan = metric_of(sweep.metric), sweep.run_plan({})
-        self._bounds = points(plan, sweep.evaluations)
+        self._bounds = sweep.looks_of(plan)
         self._steps = steps_at(plan, self._bounds)
         # Of each member, the returns of the runs that its state comes from; NaN after it diverged.
         self._returns = np.full((len(self._steps), sweep.num_members), np.nan, np.float32)
@@ -87,7 +88,7 @@ class _Training:
         sweep, before = self._sweep, self._intervals[-1].values
         keys, sound = zip(*[self._key(trial, point) for trial in range(len(before))])
         if np.isnan(self._returns[point - 1]).all():
-            raise RunError(f"every run of {self._folder} diverged: try lower rates than {before[0]}")
+            raise RunError(f"every run of {self._folder} diverged: try lower rates than {shown(before[0])}")
         source = exploited(keys, sound, sweep.quantile, np.random.default_rng([sweep.runs.seed, point]))
         values = []
         for trial, of in enumerate(source):
@@ -103,11 +104,12 @@ class _Training:
         # Who diverged stays out, though its greedy policy may act.
         before = np.zeros_like(found) if point == 0 else 0.0 * self._returns[point - 1]
         self._returns[point] = np.where(finite, found, np.nan) + before
-        scores = [self._score(trial, point + 1).score for trial in range(len(values))]
-        shown = [None if np.isnan(score) else score for score in scores]
-        self._intervals.append(Interval(int(self._steps[point]), source.tolist(), values, shown))
+        found = [self._score(trial, point + 1) for trial in range(len(values))]
+        scores = [None if np.isnan(one.score) else one.score for one in found]
+        diverged = [one.diverged for one in found]
+        self._intervals.append(Interval(int(self._steps[point]), source.tolist(), values, scores, diverged))
         write_lineage(self._folder, self._intervals, list(self._sweep.space))
-        self._say(shown)
+        self._say(scores)
         return states
 
     def _say(self, scores):

@@ -29,6 +29,8 @@ _SHARE = 0.5
 # Members of a chunk by default, so that a killed sweep loses little: fewer on CPUs, which gain nothing from more.
 _CHUNK = {"cpu": 64}
 _CHUNK_ELSEWHERE = 1024
+# Evaluations along a run, by default.
+_EVALUATIONS = 10
 
 
 class Chunk(NamedTuple):
@@ -56,7 +58,7 @@ class SweepPlan:
     search: str
     #: The name of a `Metric`.
     metric: str
-    #: Evaluations along a run, and full episodes of each.
+    #: Evaluations along a run, but for successive halving, and full episodes of each.
     evaluations: int
     episodes: int
     #: Fresh runs of the winner, before it is named.
@@ -105,6 +107,17 @@ class SweepPlan:
         """The static part of a setting, a dict."""
         return {name: value for name, value in self.settings[trial].items() if is_static(field_of(self.runs, name))}
 
+    def looks_of(self, plan):
+        """i64[evaluations + 1]: updates before each evaluation of a `Plan` of runs, after 0.
+
+        There may be fewer than were asked for, since one update at least is between two.
+        """
+        if self.search == "asha":
+            looks = self.ladder_of(plan)
+            return looks.updates * np.arange(looks.looks + 1)
+        count = min(self.evaluations, plan.num_updates)
+        return np.round(np.linspace(0, plan.num_updates, count + 1)).astype(int)
+
     def rung_of(self, trial, looks):
         """How many rungs a trial has passed that was trained for this number of looks; 0 for other searches."""
         if self.search != "asha":
@@ -141,7 +154,7 @@ class SweepPlan:
 
 
 def plan_sweep(
-    runs, space, *, trials=None, seeds=4, search="random", metric="final", evaluations=10, episodes=128, confirm=8,
+    runs, space, *, trials=None, seeds=4, search="random", metric="final", evaluations=None, episodes=128, confirm=8,
     chunk=None, **options,
 ):  # fmt: skip
     """The `SweepPlan` of a space.
@@ -152,7 +165,7 @@ def plan_sweep(
         trials: settings to try; by default 64, or all of a grid.
         seeds: runs of each setting.
         search, metric: names; see `space.settings_of` and `metrics.metric_of`.
-        evaluations: along a run, evenly.
+        evaluations: along a run, evenly; by default 10. Successive halving has its own.
         episodes: of an evaluation.
         confirm: fresh runs of the winner; 0 names it without any.
         chunk: members trained together; by default as many as fit into half of the memory, and at most 64 on a CPU.
@@ -160,6 +173,9 @@ def plan_sweep(
     Raises:
         ValueError, TypeError: for whatever cannot be, one sentence each.
     """
+    if search == "asha" and evaluations is not None:
+        raise ValueError(f"--search asha evaluates as its --eta and --rungs say, got --evaluations {evaluations}")
+    evaluations = _EVALUATIONS if evaluations is None else evaluations
     least = {"seeds": (seeds, 1), "evaluations": (evaluations, 1), "episodes": (episodes, 1), "confirm": (confirm, 0)}
     for name, (value, bound) in {**least, "seed": (runs.seed, 0), "chunk": (1 if chunk is None else chunk, 1)}.items():
         if value < bound:

@@ -148,6 +148,8 @@ def sentences(sweep, result, folder):
         numbers = ", ".join(map(str, result.diverged[:8])) + (", ..." if len(result.diverged) > 8 else "")
         count = len(result.diverged)
         lines.append(f"{count} run{'s' * (count > 1)} diverged and rank{'s' * (count == 1)} last: member {numbers}")
+    if replaced := _replaced(sweep, folder):
+        lines.append(f"{replaced} run{'s' * (replaced > 1)} diverged along the way and got a copy of another one")
     if sweep.search == "asha":
         lines.append(
             f"environment steps: {result.steps:,}, {result.steps / sweep.full_steps:.0%} of those of full runs"
@@ -155,6 +157,12 @@ def sentences(sweep, result, folder):
     schedules = f"; schedules: {Path(folder) / SCHEDULES}" if result.schedule else ""
     lines.append(f"table: {Path(folder) / TABLE}; presets: {Path(folder) / PRESETS}{schedules}")
     return lines
+
+
+def _replaced(sweep, folder):
+    """How many runs of a population diverged before its last interval."""
+    intervals = read_lineage(folder, list(sweep.space))[:-1] if sweep.search == "pbt" else []
+    return sum(sum(interval.diverged) for interval in intervals)
 
 
 def _plain(score):

@@ -97,7 +97,7 @@ class Trainer:
             (Trained, states).
         """
         sweep, plan = self._sweep, self._sweep.run_plan(static)
-        lanes, bounds = self.lanes(static, size), points(plan, sweep.evaluations)
+        lanes, bounds = self.lanes(static, size), sweep.looks_of(plan)
         states = lanes.begin(settings_at(0), [sweep.seed_of(member) for member in members])
         returns, alive = [], np.ones(len(members), bool)
         for point, count in enumerate(np.diff(bounds)):
@@ -107,11 +107,6 @@ class Trainer:
             alive &= finite
             progress.advance(len(members) * (point + 1) / (len(bounds) - 1))
         return Trained(steps_at(plan, bounds), np.stack(returns), alive), states
-
-
-def points(plan, evaluations):
-    """i64[points + 1]: updates before the evaluations of a run, after 0; there may be fewer than were asked for."""
-    return np.round(np.linspace(0, plan.num_updates, min(evaluations, plan.num_updates) + 1)).astype(int)
 
 
 def steps_at(plan, bounds):

@@ -165,6 +165,13 @@ def test_a_member_that_diverged_is_never_copied_and_gets_the_state_of_one_that_d
     )
 
 
+def test_a_population_of_which_all_diverged_is_refused_in_a_sentence(tmp_path):
+    space = {"learning_rate": grid(1e30, 2e30), "env.payment": uniform(2.0, 3.0)}
+    plan = plan_sweep(RUNS, space, search="pbt", trials=3, evaluations=4, **COMMON)
+    with pytest.raises(RunError, match=r"every run of .* diverged: try lower rates than learning_rate=1e"):
+        driver.begin(plan, tmp_path, quiet=True)
+
+
 def test_the_winner_is_a_schedule_that_fresh_seeds_replay(bred):
     folder, result = bred
     wanted = schedule_of(read_lineage(folder, list(SPACE)), result.table[0].trial)
@@ -250,7 +257,7 @@ def test_tables_plots_and_plans_are_those_of_any_sweep(name, request):
     assert [int(row[header.index("steps")]) for row in rows] == [row.steps for row in result.table]
     assert sorted(path.name for path in (folder / "presets").iterdir()) == ["1.json", "2.json"]
     lines = "\n".join(results.sentences(plan, result, folder))
-    assert ("schedules" in lines) == (name == "bred")
+    assert ("schedules" in lines) == ("diverged along the way and got a copy" in lines) == (name == "bred")
     drawn = {path.name for path in plots.write(plan, result, folder)}
     assert drawn == {"learning_rate.png", "env.payment.png", "parallel.png"} | (
         {"schedules.png"} if name == "bred" else set()

@@ -90,6 +90,7 @@ def test_a_space_that_cannot_be_is_refused_in_a_sentence(texts, message):
         ({"search": "asha", "eta": 1}, "--eta must be an integer of at least 2, got 1"),
         ({"search": "asha", "rungs": 0}, "--rungs must be an integer of at least 1, got 0"),
         ({"search": "asha", "rungs": 3, "eta": 3}, "need runs of at least 27 updates, and a run has 8: train longer"),
+        ({"search": "asha", "evaluations": 5}, "--search asha evaluates as its --eta and --rungs say, got --evaluatio"),
         ({"search": "asha", "seeds": 4, "chunk": 3, "rungs": 1}, "trains at least 4 runs together here, got --chunk 3"),
         ({"search": "pbt", "quantile": 0.6}, "--quantile must be above 0 and at most 0.5, got 0.6"),
         ({"search": "pbt", "resample": -0.1}, "--resample must be from 0 to 1, got -0.1"),
@@ -167,9 +168,9 @@ def test_explored_values_are_near_and_in_the_range():
 
 def test_a_schedule_has_the_values_of_those_it_comes_from(tmp_path):
     intervals = [
-        Interval(10, [0, 1], [{"a": 1.5, "b": True}, {"a": (2.0, 3.0), "b": False}], [0.25, None]),
-        Interval(20, [0, 0], [{"a": 3.5, "b": True}, {"a": 4.5, "b": False}], [1 / 3, 2.0]),
-        Interval(30, [1, 1], [{"a": 5.5, "b": True}, {"a": 6.5, "b": False}], [1.0, 2.0]),
+        Interval(10, [0, 1], [{"a": 1.5, "b": True}, {"a": (2.0, 3.0), "b": False}], [0.25, None], [0, 2]),
+        Interval(20, [0, 0], [{"a": 3.5, "b": True}, {"a": 4.5, "b": False}], [1 / 3, 2.0], [1, 0]),
+        Interval(30, [1, 1], [{"a": 5.5, "b": True}, {"a": 6.5, "b": False}], [1.0, 2.0], [0, 0]),
     ]
     assert [one["a"] for one in schedule_of(intervals, 1)] == [1.5, 4.5, 6.5]
     assert [one["a"] for one in schedule_of(intervals, 0)] == [1.5, 4.5, 5.5]
