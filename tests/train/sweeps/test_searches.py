@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,7 +27,7 @@ RUNS = Plan(
 )  # fmt: skip
 # With steps of 1e30 the values' loss is not finite any more. The greedy policy earns the payment, so that it ranks.
 SPACE = {"learning_rate": grid(1e-3, 1e30), "env.payment": uniform(2.0, 3.0)}
-COMMON = {"seeds": 2, "episodes": 4, "confirm": 6, "chunk": 6}
+COMMON: dict[str, Any] = {"seeds": 2, "episodes": 4, "confirm": 6, "chunk": 6}
 ASHA = plan_sweep(RUNS, SPACE, search="asha", trials=10, eta=2, rungs=2, **COMMON)
 PBT = plan_sweep(RUNS, SPACE, search="pbt", trials=3, evaluations=4, quantile=0.34, resample=0.2, **COMMON)
 

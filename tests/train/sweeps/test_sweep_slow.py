@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -62,7 +63,7 @@ def test_every_algorithm_can_be_halved_and_bred(name, tmp_path, monkeypatch):
         config=ALGORITHMS[name].Config(num_envs=4, hidden=(4,), **config), total_steps=96, seed=1,
     )  # fmt: skip
     space = {"learning_rate": loguniform(1e-4, 1e-3), "gamma": uniform(0.9, 0.99)}
-    common = {"seeds": 1, "episodes": 2, "confirm": 3, "chunk": 3}
+    common: dict[str, Any] = {"seeds": 1, "episodes": 2, "confirm": 3, "chunk": 3}
     halved = plan_sweep(runs, space, search="asha", trials=5, eta=2, rungs=1, **common)
     bred = plan_sweep(runs, space, search="pbt", trials=3, evaluations=2, quantile=0.4, **common)
     programs = {}
