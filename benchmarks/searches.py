@@ -12,6 +12,7 @@ which is compiled once. Rows that are there already are not made again.
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import load, save_into
 
@@ -29,7 +30,7 @@ CASES = {
 }
 #: Lanes of the program, and fresh seeds.
 LANES = 16
-SEARCHES = {
+SEARCHES: dict[str, Any] = {
     "random": {"trials": TRIALS, "evaluations": 2},
     "asha": {"trials": TRIALS * 3 // 2},
     "pbt": {"trials": TRIALS // 3, "evaluations": 8},

@@ -144,14 +144,11 @@ class _Group:
         if found is None:
             return None
         states, slots = found[0], _Slots(**found[1])
-        for trial in self._trials[: slots.begun]:
-            if trial in slots.trial:
-                (slot,) = np.flatnonzero(slots.trial == trial)
-                self._board.note(trial, self._ladder, self._steps, slots.returns[: slots.age[slot], slot])
-            else:
-                curves = read_curves(self._paths[trial])
-                self._board.note(trial, self._ladder, curves.steps, curves.returns)
-                self._progress.finished(self._sweep.members_of(trial), curves, fresh=False)
+        # Those in the slots are written down at the next look.
+        for trial in set(self._trials[: slots.begun]) - set(slots.trial.tolist()):
+            curves = read_curves(self._paths[trial])
+            self._board.note(trial, self._ladder, curves.steps, curves.returns)
+            self._progress.finished(self._sweep.members_of(trial), curves, fresh=False)
         return states, slots
 
     def _empty(self):
