@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.common import load, save_into
 
-TRIALS = 24
+TRIALS = 30
 NAME = "sweeps_searches"
 KEY = "env", "repetition", "search"
 SPACE = {
@@ -29,7 +29,7 @@ CASES = {
     "Pendulum-v1": (65_536, {"num_envs": 16, "num_steps": 64, "hidden": (32,)}),
 }
 #: Lanes of the program, and fresh seeds.
-LANES = 16
+LANES = 20
 SEARCHES: dict[str, Any] = {
     "random": {"trials": TRIALS, "evaluations": 2},
     "asha": {"trials": TRIALS * 3 // 2},

@@ -119,8 +119,8 @@ class _Group:
         # All runs play the same episodes at all looks: trials of different ages are compared.
         key = self._sweep.evaluation_key(0, 0)
         while (slots.trial != _NOBODY).any():
-            settings, seeds = self._settings(slots), self._seeds(slots)
-            states, found, finite = self._lanes.advance(settings, states, self._ladder.updates, key)
+            updates = np.repeat((slots.trial != _NOBODY) * self._ladder.updates, self._sweep.seeds)
+            states, found, finite = self._lanes.advance(self._settings(slots), states, updates, key)
             slots = self._looked_at(slots, np.where(finite, found, np.nan))
             leaving = self._leaving(slots)
             policies = policies_of(states) if leaving.any() else {}

@@ -8,7 +8,7 @@ IN_LANES = ("asha", "pbt")
 SEARCHES = (*COMPLETE, *IN_LANES)
 
 #: The options of each search, with their defaults.
-DEFAULTS = {"asha": {"eta": 4, "rungs": 2}, "pbt": {"quantile": 0.25, "resample": 0.25}}
+DEFAULTS = {"asha": {"eta": 2, "rungs": 4}, "pbt": {"quantile": 0.25, "resample": 0.25}}
 
 
 def checked_options(search, given, fixed, *, trials, seeds, evaluations):

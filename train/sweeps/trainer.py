@@ -36,12 +36,14 @@ class Lanes:
         Args:
             settings: a dict of values for each member, a list.
             states: of `begin`.
-            updates: a number.
+            updates: a number, or one for each member; 0 for one that is not needed.
             key: of the evaluation.
         Returns:
             (states, f32[members] mean returns, bool[members] whether a member is finite).
         """
-        states, found, finite = self.population.advance(self.values(settings), states, int(updates), key)
+        if np.ndim(updates):
+            updates = [*updates, *[0] * (self._size - len(updates))]
+        states, found, finite = self.population.advance(self.values(settings), states, updates, key)
         found, count = np.asarray(found), len(settings)
         return states, found[:count], (np.asarray(finite) & np.isfinite(found))[:count]
 
