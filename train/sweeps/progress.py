@@ -81,7 +81,7 @@ class Progress:
             self._print(self._fresh, seldom)
 
     def _print(self, fresh, seldom):
-        complete = self._done + fresh >= self._total
+        complete = self._done + fresh >= self._sweep.num_members
         if self._plain and not self._quiet and not (seldom and not complete and self._soon()):
             self._printed = time.perf_counter()
             print(self._text(fresh), file=sys.stderr)

@@ -290,3 +290,27 @@ def test_the_progress_line_counts_looks_and_names_the_best(capsys, halved):
 def test_seeds_of_a_setting_are_trained_together():
     assert dataclasses.replace(ASHA, chunk=7).chunks() == ASHA.chunks()
     assert [chunk.members for chunk in ASHA.chunks()] == [ASHA.members_of(trial) for trial in range(10)]
+
+
+def test_the_command_halves_as_the_function_does(halved, tmp_path, capsys, programs):
+    from train.__main__ import main
+
+    folder = tmp_path / "sweep"
+    arguments = [
+        "sweep", "ppo", "--env", "FiveChoices-v0", "--space", "learning_rate=grid(1e-3,1e30)",
+        "--space", "env.payment=uniform(2.0,3.0)", "--search", "asha", "--trials", "10", "--eta", "2", "--rungs", "2",
+        "--seeds", "2", "--episodes", "4", "--confirm", "6", "--chunk", "6", "--seed", "5", "--total-steps", "128",
+        "--num-envs", "4", "--num-steps", "8", "--segment", "4", "--epochs", "1", "--minibatches", "2",
+        "--hidden", "4", "--devices", "1", "--top", "2", "--out", str(folder),
+    ]  # fmt: skip
+    assert main(arguments, "jaxenvs") == 0
+    shown = capsys.readouterr()
+    assert "3 trials together, which may stop after 0.25, 0.5 of a run" in shown.err
+    assert "10/10 trials" in shown.err
+    assert "of those of full runs" in shown.out
+    for name in ("trials.csv", "winner.json"):
+        assert (folder / name).read_text() == (halved[0] / name).read_text()
+    assert len(programs) == 1
+    assert main(["resume", str(folder), "--quiet"], "jaxenvs") == 0
+    assert main([*arguments, "--quantile", "0.3"], "jaxenvs") == 1
+    assert "--quantile is an option of --search pbt, got --search asha" in capsys.readouterr().err
