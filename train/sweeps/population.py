@@ -160,9 +160,16 @@ class Population:
         together = _together(count)
         if together == count:
             return train(lanes)
-        # `lax.map` has `batch_size` for this, but refuses empty arrays.
-        blocks = jax.tree.map(lambda x: x.reshape(count // together, together, *x.shape[1:]), lanes)
-        return jax.tree.map(lambda x: x.reshape(count, *x.shape[2:]), jax.lax.map(train, blocks))
+        values, states, counts = lanes
+
+        def block(number, states):
+            cut = lambda x: jax.lax.dynamic_slice_in_dim(x, number * together, together)  # noqa: E731
+            found = train(jax.tree.map(cut, (values, states, counts)))
+            put = lambda x, new: jax.lax.dynamic_update_slice_in_dim(x, new, number * together, 0)  # noqa: E731
+            return jax.tree.map(put, states, found)
+
+        # Not `lax.map`, which would hold the states of all lanes twice, and refuses empty arrays.
+        return jax.lax.fori_loop(0, count // together, block, states)
 
     def _train(self, values, state, count):
         plan = member_plan(self._plan, values)
