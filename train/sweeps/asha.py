@@ -17,7 +17,7 @@ from .members import Trained, chunk_path, policies_of, read_curves, write_polici
 from .metrics import metric_of
 from .search_file import SearchFile
 from .statistics import order, score_of
-from .trainer import steps_at
+from .trainer import expect_next, steps_at
 
 _NOBODY = -1
 
@@ -82,17 +82,26 @@ def search(sweep, folder, trainer, progress):
     """
     board = Board(sweep)
     numbers = {sweep.trial_of(chunk.members[0]): chunk.number for chunk in sweep.chunks()}
+    missing = []
     for part, (static, trials) in enumerate(sweep.groups()):
         paths = {trial: chunk_path(folder, numbers[trial]) for trial in trials}
         if not all(path.is_file() for path in paths.values()):
-            _Group(sweep, static, paths, board, trainer, progress).train(SearchFile(folder, part))
+            missing.append((part, static, paths))
             continue
         plan = sweep.run_plan(static)
         for trial in trials:
             curves = read_curves(paths[trial])
             board.note(trial, sweep.ladder_of(plan), curves.steps, curves.returns)
             progress.finished(sweep.members_of(trial), curves, fresh=False)
+    programs = [(static, sweep.seeds * _num_slots(sweep, paths)) for _, static, paths in missing]
+    for index, (part, static, paths) in enumerate(missing):
+        expect_next(sweep, trainer, programs[index], programs[index + 1 :])
+        _Group(sweep, static, paths, board, trainer, progress).train(SearchFile(folder, part))
     SearchFile(folder, None).remove()
+
+
+def _num_slots(sweep, trials):
+    return min(len(trials), sweep.chunk // sweep.seeds)
 
 
 class _Group:
@@ -110,7 +119,7 @@ class _Group:
         plan = sweep.run_plan(static)
         self._ladder = sweep.ladder_of(plan)
         self._steps = steps_at(plan, sweep.looks_of(plan))
-        self._count = min(len(self._trials), sweep.chunk // sweep.seeds)
+        self._count = _num_slots(sweep, self._trials)
         self._lanes = trainer.lanes(static, self._count * sweep.seeds)
 
     def train(self, file):

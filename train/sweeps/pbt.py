@@ -18,7 +18,7 @@ from .metrics import metric_of
 from .plan import shown
 from .search_file import SearchFile
 from .statistics import order, score_of
-from .trainer import steps_at
+from .trainer import expect_next, steps_at
 
 
 def search(sweep, folder, trainer, progress):
@@ -34,6 +34,7 @@ def search(sweep, folder, trainer, progress):
     (chunk,) = sweep.chunks()
     path = chunk_path(folder, chunk.number)
     if not path.is_file():
+        expect_next(sweep, trainer, ({}, sweep.num_members), [])
         trained, states = _Training(sweep, folder, trainer.lanes({}, sweep.num_members), progress).train(file)
         write_members(path, trained, states, [sweep.trial_of(member) for member in chunk.members])
     file.remove()

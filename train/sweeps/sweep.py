@@ -15,7 +15,7 @@ from .lineage import read_lineage, schedule_of
 from .members import CHUNKS, WINNER, chunk_path, read_curves, write_members
 from .plan import is_sweep, memory_of, plan_sweep, read_sweep, shown, write_sweep
 from .progress import Progress
-from .trainer import Trainer
+from .trainer import Trainer, expect_next
 
 
 @in_32_bits
@@ -138,11 +138,13 @@ def _complete(sweep, folder, trainer, progress):
     for chunk in chunks:
         if chunk not in missing:
             progress.finished(chunk.members, read_curves(chunk_path(folder, chunk.number)), fresh=False)
-    for chunk in missing:
+    # Chunks of a group differ by one member at most: with equal sizes they are one program.
+    sizes = [max(len(other.members) for other in chunks if other.static == chunk.static) for chunk in missing]
+    for chunk, size in zip(missing, sizes):
         path, trials = chunk_path(folder, chunk.number), [sweep.trial_of(member) for member in chunk.members]
         settings = [sweep.settings[trial] for trial in trials]
-        # Chunks of a group differ by one member at most: with equal sizes they are one program.
-        size = max(len(other.members) for other in chunks if other.static == chunk.static)
+        later = [(other.static, size) for other, size in zip(missing, sizes) if other.number > chunk.number]
+        expect_next(sweep, trainer, (chunk.static, size), later)
         trained, states = trainer.train(chunk.static, chunk.members, lambda _, at=settings: at, size, 0, progress)
         write_members(path, trained, states, trials)
         progress.finished(chunk.members, read_curves(path), fresh=True)

@@ -1,6 +1,12 @@
 """Trains members of a sweep: the lanes of its programs, and runs from their beginning to their end."""
 
+import concurrent.futures
+import threading
+from typing import Any
+
 import numpy as np
+
+from jaxenvs.precision import in_32_bits
 
 from .members import Trained
 from .population import Population
@@ -67,7 +73,10 @@ class Trainer:
     """
 
     def __init__(self, sweep, devices):
-        self._sweep, self._devices, self._programs = sweep, devices, {}
+        self._sweep, self._devices = sweep, devices
+        # The program in use, and the one that a thread makes: (its key, `Lanes`), (its key, a future of them).
+        self._current: tuple[Any, Any] = (None, None)
+        self._expected: tuple[Any, Any] = (None, None)
 
     def lanes(self, static, size):
         """The `Lanes` of a group, at least `size` of them.
@@ -76,14 +85,42 @@ class Trainer:
             static: dict of the group's static parameters.
             size: a number.
         """
-        size = -(-size // self._devices) * self._devices
-        key = tuple(static.items()), size
-        if key not in self._programs:
-            names = [name for name in self._sweep.space if name not in static]
-            population = Population(self._sweep.run_plan(static), names, size, self._sweep.episodes, self._devices)
+        key = self._key(static, size)
+        if key != self._current[0]:
+            expected, future = self._expected
             # Programs of another group are not needed again, but for the winner's.
-            self._programs = {key: Lanes(population, names, size)}
-        return self._programs[key]
+            self._current = key, future.result() if future and key == expected else self._made(static, key)
+        return self._current[1]
+
+    def expect(self, static, size, now=None):
+        """Begins to compile what `lanes` is asked for next, in a thread: compiling leaves processor cores idle.
+
+        Args:
+            static, size: as for `lanes`.
+            now: (static, size) of the program that is in use until then, if it is not made yet.
+        """
+        key = self._key(static, size)
+        if key in (self._current[0], self._expected[0], now and self._key(*now)):
+            return
+        future = concurrent.futures.Future()
+        self._expected = key, future
+
+        def make():
+            try:
+                future.set_result(self._made(static, key))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=make).start()
+
+    def _key(self, static, size):
+        return tuple(static.items()), -(-size // self._devices) * self._devices
+
+    @in_32_bits
+    def _made(self, static, key):
+        names, size = [name for name in self._sweep.space if name not in static], key[1]
+        population = Population(self._sweep.run_plan(static), names, size, self._sweep.episodes, self._devices)
+        return Lanes(population, names, size)
 
     def train(self, static, members, settings_at, size, stage, progress):
         """Trains members of one group to their end.
@@ -109,6 +146,23 @@ class Trainer:
             alive &= finite
             progress.advance(len(members) * (point + 1) / (len(bounds) - 1))
         return Trained(steps_at(plan, bounds), np.stack(returns), alive), states
+
+
+def expect_next(sweep, trainer, now, later):
+    """Begins to compile the program after the one in use: that of another group, or at last that of the fresh runs.
+
+    Args:
+        sweep: `SweepPlan`.
+        trainer: `Trainer`.
+        now: (static, size) of the program in use.
+        later: those of what is trained after it, a list.
+    """
+    following = [program for program in later if program != now][:1]
+    # With several groups, nobody knows yet whose program the winner needs.
+    if not following and sweep.confirm and len(sweep.groups()) == 1:
+        following = [(now[0], sweep.confirm)]
+    for static, size in following:
+        trainer.expect(static, size, now)
 
 
 def steps_at(plan, bounds):

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import json
+import threading
+import types
 from typing import Any
 
 import jax
@@ -285,6 +287,46 @@ def test_the_progress_line_counts_looks_and_names_the_best(capsys, halved):
     progress.looked_at("interval 2/2", 6.0, [None, None, 3.0])
     progress.close()
     assert "0/3 trials, interval 2/2" in capsys.readouterr().err
+
+
+def test_the_program_that_is_needed_next_is_made_in_a_thread(monkeypatch):
+    made = []
+
+    def population(plan, names, size, *rest):
+        made.append((size, threading.current_thread() is threading.main_thread()))
+        if size == 4:
+            raise ValueError("no lanes")
+        return object()
+
+    monkeypatch.setattr(trainer, "Population", population)
+    one = trainer.Trainer(ASHA, 1)
+    one.expect({}, 3, now=({}, 3))
+    assert made == []
+    one.expect({}, 3)
+    one.expect({}, 3)
+    found = one.lanes({}, 3)
+    one.expect({}, 3)
+    assert one.lanes({}, 3) is found
+    assert made == [(3, False)]
+    one.lanes({}, 5)
+    assert made[1:] == [(5, True)]
+    one.expect({}, 4)
+    with pytest.raises(ValueError, match="no lanes"):
+        one.lanes({}, 4)
+
+
+def test_the_winners_program_is_expected_where_there_is_one_group():
+    asked = []
+    expecting = lambda sweep, later: trainer.expect_next(  # noqa: E731
+        sweep, types.SimpleNamespace(expect=lambda *program: asked.append(program)), ({"hidden": 8}, 6), later
+    )
+    expecting(ASHA, [({"hidden": 8}, 6), ({"hidden": 9}, 6), ({"hidden": 7}, 6)])
+    expecting(ASHA, [({"hidden": 8}, 6)])
+    expecting(dataclasses.replace(ASHA, confirm=0), [])
+    assert asked == [({"hidden": 9}, 6, ({"hidden": 8}, 6)), ({"hidden": 8}, 6, ({"hidden": 8}, 6))]
+    two = plan_sweep(RUNS, {"hidden": grid(4, 8)}, search="random", trials=2, seeds=1)
+    expecting(two, [])
+    assert len(asked) == 2
 
 
 def test_seeds_of_a_setting_are_trained_together():
