@@ -43,7 +43,10 @@ class Population:
         self._algorithm, self._mesh = ALGORITHMS[plan.algorithm], mesh_of(devices)
         values = {name: jnp.zeros((size, *shape), dtype) for name, (shape, dtype) in kinds_of(plan, names).items()}
         seeds, key = jnp.zeros(size, jnp.uint32), plan.key(0)
-        init = jax.jit(self._spread(self._begin))
+        # One by one on a CPU: LAPACK's QR of several matrices, for orthogonal weights, waits in one of XLA's threads
+        # for others of them, and two devices that wait at once have none left (jaxlib 0.10.2): the program hung.
+        one_by_one = jax.default_backend() == "cpu"
+        init = jax.jit(self._spread(self._begin, one_by_one=one_by_one))
         #: The states as shapes, a pytree.
         self.like = like = jax.eval_shape(init, values, seeds)
         self._layout = layout = None if self._mesh is None else batch_sharding(self._mesh, like)
@@ -128,11 +131,12 @@ class Population:
     def _placed(self, array):
         return array if self._mesh is None else jax.device_put(array, batch_sharding(self._mesh, array))
 
-    def _spread(self, function):
+    def _spread(self, function, one_by_one=False):
         """A function of the members' arrays, and of what they share, on all devices."""
 
         def lanes(both, shared):
-            return jax.vmap(lambda values, part: function(values, part, *shared))(*both)
+            one = lambda both: function(*both, *shared)  # noqa: E731
+            return jax.lax.map(one, both) if one_by_one else jax.vmap(one)(both)
 
         @functools.wraps(function)
         def call(values, parts, *shared):

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import re
 import threading
 import types
 from typing import Any
@@ -356,3 +357,12 @@ def test_the_command_halves_as_the_function_does(halved, tmp_path, capsys, progr
     assert main(["resume", str(folder), "--quiet"], "jaxenvs") == 0
     assert main([*arguments, "--quantile", "0.3"], "jaxenvs") == 1
     assert "--quantile is an option of --search pbt, got --search asha" in capsys.readouterr().err
+
+
+def test_no_batch_of_matrices_is_decomposed_at_once(population):
+    """JAX's kernel waits in one of XLA's threads for others of them: on two devices, populations hung."""
+    if jax.default_backend() != "cpu":
+        pytest.skip("LAPACK is the CPU's")
+    shapes = re.findall(r"= \(f32\[([\d,]+)\].* custom-call\(.*lapack_sgeqrf_ffi", population._init.as_text())
+    assert len(shapes) >= 4
+    assert {len(shape.split(",")) for shape in shapes} == {2}
