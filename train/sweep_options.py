@@ -17,6 +17,8 @@ def add_sweep(subparsers, program, command):
     examples = (
         f"{program} sweep ppo --env CartPole-v1 {rates} --trials 256 --seeds 4",
         f'{program} sweep ppo --env CartPole-v0 {rates} --space "hidden=grid(32,64)" --metric steps-to:195',
+        f"{program} sweep ppo --env Acrobot-v1 {rates} --search asha --trials 256",
+        f"{program} sweep ppo --env Acrobot-v1 {rates} --search pbt --trials 16",
     )
     parser = subparsers.add_parser("sweep", help=text, epilog=epilog(*examples), formatter_class=Raw)
     algorithms = parser.add_subparsers(title="algorithms", required=True, metavar="ALGORITHM")
@@ -39,13 +41,26 @@ def _add_options(command):
     )  # fmt: skip
     command.add_argument("--trials", type=integer, help="settings to try (default: 64, or all of a grid)")
     command.add_argument("--seeds", type=integer, default=4, help="runs of each setting")
-    command.add_argument("--search", default="random", help="random, sobol (quasi-random) or grid")
+    command.add_argument(
+        "--search", default="random",
+        help="random, sobol (quasi-random), grid, asha (successive halving: at each rung the worst trials stop, and "
+        "new ones take their lanes), or pbt (population-based training: the worst trials copy the best, and change "
+        "their values)",
+    )  # fmt: skip
+    command.add_argument("--eta", type=integer, help="of asha: one of ETA trials goes on at each rung [2]")
+    command.add_argument("--rungs", type=integer, help="of asha: how often a trial is judged before its end [4]")
+    command.add_argument(
+        "--quantile", type=float, help="of pbt: the part of the trials that is replaced at an evaluation [0.25]"
+    )
+    command.add_argument(
+        "--resample", type=float, help="of pbt: the probability that a copied value is sampled again [0.25]"
+    )
     command.add_argument(
         "--metric", default="final",
         help="what ranks: the return of the last evaluation (final), of all (mean), or the steps to a return "
         "(steps-to:195)",
     )  # fmt: skip
-    command.add_argument("--evaluations", type=integer, default=10, help="along each run, evenly")
+    command.add_argument("--evaluations", type=integer, help="along each run, evenly (default: 10; asha has its own)")
     command.add_argument("--episodes", type=integer, default=128, help="full episodes of each evaluation")
     command.add_argument("--confirm", type=integer, default=8, help="fresh runs of the best setting, 0 for none")
     command.add_argument("--top", type=integer, default=3, metavar="K", help="write the K best settings as presets")

@@ -34,6 +34,7 @@ def sweep(options, plan_of):
     planned = plan_sweep(
         runs, space, trials=options.trials, seeds=options.seeds, search=options.search, metric=options.metric,
         evaluations=options.evaluations, episodes=options.episodes, confirm=options.confirm, chunk=options.chunk,
+        eta=options.eta, rungs=options.rungs, quantile=options.quantile, resample=options.resample,
     )  # fmt: skip
     folder = (
         Path(options.out) if options.out else free_folder(f"{runs.name.replace('/', '-')}-{runs.algorithm}", "sweeps")

@@ -11,6 +11,7 @@ from ..presets import ALGORITHMS
 from ..runs import checkpoint
 from ..runs.plan import RunError
 from ..runs.sound import looked_at
+from .lineage import last_settings
 from .plan import read_sweep
 
 #: The files of a sweep's folder: a chunk by its number, and the winner's fresh runs.
@@ -22,7 +23,7 @@ class Trained(NamedTuple):
 
     #: i64[points], environment steps at the evaluations.
     steps: np.ndarray
-    #: f32[points, members], mean returns.
+    #: f32[points, members], mean returns; those of a population's member are of the runs that its weights come from.
     returns: np.ndarray
     #: bool[members], whether a member's learner stayed finite.
     finite: np.ndarray
@@ -42,13 +43,27 @@ def write_members(path, trained, states, trials):
         states: the algorithm's states, arrays [members or more, ...].
         trials: the number of each member's trial.
     """
-    count = len(trained.finite)
-    policies = {
-        jax.tree_util.keystr(path): np.asarray(leaf)[:count]
+    write_policies(path, trained, policies_of(states), trials)
+
+
+def policies_of(states):
+    """What policies need of the states of some lanes, a dict of name to NumPy array [lanes, ...]."""
+    return {
+        jax.tree_util.keystr(path): np.asarray(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(states)
         if _is_kept(path, leaf)
     }
-    checkpoint.save(path, {"curves": trained._asdict(), "policies": policies, "trials": np.array(trials)})
+
+
+def write_policies(path, trained, policies, trials, first=0):
+    """As `write_members`, from what `policies_of` returned.
+
+    Args:
+        first: the lane of the first member; the others follow.
+    """
+    lanes = slice(first, first + len(trained.finite))
+    kept = {name: array[lanes] for name, array in policies.items()}
+    checkpoint.save(path, {"curves": trained._asdict(), "policies": kept, "trials": np.array(trials)})
 
 
 def read_curves(path):
@@ -71,7 +86,8 @@ def read_member(folder, member):
         folder: the sweep's folder.
         member: its number; the winner's fresh runs follow the others.
     Returns:
-        (Plan, state): what is not kept, such as a replay buffer, is None in the state.
+        (Plan, state): what is not kept, such as a replay buffer, is None in the state. The plan of a population's
+        member has the values that it had at its end.
     Raises:
         ValueError: for a number that the sweep does not have.
         RunError: if the member is not trained yet, or its file is damaged.
@@ -87,7 +103,7 @@ def read_member(folder, member):
     if not path.is_file():
         raise RunError(f"member {member} of {folder} is not trained yet: python -m jaxenvs resume {folder}")
     arrays = _arrays(path)
-    plan = sweep.plan_of(sweep.settings[int(arrays["['trials']"][lane])], member)
+    plan = sweep.plan_of(last_settings(sweep, folder)[int(arrays["['trials']"][lane])], member)
     like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
     leaves = [_leaf(path, arrays, lane, *one) for one in jax.tree_util.tree_leaves_with_path(like)]
     return plan, jax.tree.unflatten(jax.tree.structure(like), leaves)

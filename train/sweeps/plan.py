@@ -16,8 +16,10 @@ from ..runs.checkpoint import replacing
 from ..runs.memory import check_run
 from ..runs.plan import SWEEP, RunError, plan_from, stored_form
 from .distributions import parsed
+from .ladder import ladder
 from .metrics import metric_of
 from .population import estimated_bytes
+from .searches import IN_LANES, checked_options, together_at_least
 from .space import checked_space, field_of, member_plan, settings_of
 
 # Seeds of members lie below this, and those of evaluations above, so that no two of a sweep have equal keys.
@@ -27,6 +29,8 @@ _SHARE = 0.5
 # Members of a chunk by default, so that a killed sweep loses little: fewer on CPUs, which gain nothing from more.
 _CHUNK = {"cpu": 64}
 _CHUNK_ELSEWHERE = 1024
+# Evaluations along a run, by default.
+_EVALUATIONS = 10
 
 
 class Chunk(NamedTuple):
@@ -54,13 +58,18 @@ class SweepPlan:
     search: str
     #: The name of a `Metric`.
     metric: str
-    #: Evaluations along a run, and full episodes of each.
+    #: Evaluations along a run, but for successive halving, and full episodes of each.
     evaluations: int
     episodes: int
     #: Fresh runs of the winner, before it is named.
     confirm: int
     #: The largest number of members that are trained together.
     chunk: int
+    #: The options of a search, of `searches.checked_options`; None for other searches.
+    eta: int | None = None
+    rungs: int | None = None
+    quantile: float | None = None
+    resample: float | None = None
 
     @property
     def num_members(self):
@@ -80,30 +89,73 @@ class SweepPlan:
 
     def plan_of(self, values, member):
         """The `Plan` of a member's run."""
-        return member_plan(self.runs, values, seed=self.seed_of(member))
+        return dataclasses.replace(self.run_plan(values), seed=self.seed_of(member))
+
+    def run_plan(self, values):
+        """The `Plan` of all runs with these values, but for their seeds; see `space.member_plan`."""
+        plan = member_plan(self.runs, values)
+        if self.search != "asha":
+            return plan
+        # Looks come after equal numbers of updates.
+        return dataclasses.replace(plan, total_steps=plan.steps_after(self.ladder_of(plan).num_updates))
+
+    def ladder_of(self, plan):
+        """The `Ladder` of a `Plan` of runs, for successive halving."""
+        return ladder(plan.num_updates, self.eta, self.rungs)
 
     def static_of(self, trial):
         """The static part of a setting, a dict."""
         return {name: value for name, value in self.settings[trial].items() if is_static(field_of(self.runs, name))}
 
-    def chunks(self):
-        """The `Chunk`s of the sweep, a list; equal for equal plans."""
+    def looks_of(self, plan):
+        """i64[evaluations + 1]: updates before each evaluation of a `Plan` of runs, after 0.
+
+        There may be fewer than were asked for, since one update at least is between two.
+        """
+        if self.search == "asha":
+            looks = self.ladder_of(plan)
+            return looks.updates * np.arange(looks.looks + 1)
+        count = min(self.evaluations, plan.num_updates)
+        return np.round(np.linspace(0, plan.num_updates, count + 1)).astype(int)
+
+    def rung_of(self, trial, looks):
+        """How many rungs a trial has passed that was trained for this number of looks; 0 for other searches."""
+        if self.search != "asha":
+            return 0
+        return self.ladder_of(self.run_plan(self.static_of(trial))).rung_of(looks)
+
+    @property
+    def full_steps(self):
+        """Environment steps of full runs of all members."""
+        plans = [(self.run_plan(static), len(trials)) for static, trials in self.groups()]
+        return self.seeds * sum(count * plan.steps_after(plan.num_updates) for plan, count in plans)
+
+    def groups(self):
+        """A list of (static part, numbers of the trials that have it); equal for equal plans."""
         groups = {}
         for trial in range(len(self.settings)):
             static = self.static_of(trial)
-            members = range(trial * self.seeds, (trial + 1) * self.seeds)
-            groups.setdefault(json.dumps(static), (static, []))[1].extend(members)
+            groups.setdefault(json.dumps(static), (static, []))[1].append(trial)
+        return list(groups.values())
+
+    def members_of(self, trial):
+        """The numbers of a trial's members, a list."""
+        return list(range(trial * self.seeds, (trial + 1) * self.seeds))
+
+    def chunks(self):
+        """The `Chunk`s of the sweep, a list; equal for equal plans. Successive halving keeps each trial by itself."""
         found = []
-        for static, members in groups.values():
-            parts = -(-len(members) // self.chunk)
+        for static, trials in self.groups():
+            members = [member for trial in trials for member in self.members_of(trial)]
+            parts = {"asha": len(trials), "pbt": 1}.get(self.search, -(-len(members) // self.chunk))
             for part in np.array_split(np.array(members), parts):
                 found.append(Chunk(len(found), static, part.tolist()))
         return found
 
 
 def plan_sweep(
-    runs, space, *, trials=None, seeds=4, search="random", metric="final", evaluations=10, episodes=128, confirm=8,
-    chunk=None,
+    runs, space, *, trials=None, seeds=4, search="random", metric="final", evaluations=None, episodes=128, confirm=8,
+    chunk=None, **options,
 ):  # fmt: skip
     """The `SweepPlan` of a space.
 
@@ -113,13 +165,17 @@ def plan_sweep(
         trials: settings to try; by default 64, or all of a grid.
         seeds: runs of each setting.
         search, metric: names; see `space.settings_of` and `metrics.metric_of`.
-        evaluations: along a run, evenly.
+        evaluations: along a run, evenly; by default 10. Successive halving has its own.
         episodes: of an evaluation.
         confirm: fresh runs of the winner; 0 names it without any.
         chunk: members trained together; by default as many as fit into half of the memory, and at most 64 on a CPU.
+        options: those of the search; see `searches.checked_options`.
     Raises:
         ValueError, TypeError: for whatever cannot be, one sentence each.
     """
+    if search == "asha" and evaluations is not None:
+        raise ValueError(f"--search asha evaluates as its --eta and --rungs say, got --evaluations {evaluations}")
+    evaluations = _EVALUATIONS if evaluations is None else evaluations
     least = {"seeds": (seeds, 1), "evaluations": (evaluations, 1), "episodes": (episodes, 1), "confirm": (confirm, 0)}
     for name, (value, bound) in {**least, "seed": (runs.seed, 0), "chunk": (1 if chunk is None else chunk, 1)}.items():
         if value < bound:
@@ -129,33 +185,44 @@ def plan_sweep(
     if runs.evaluation_envs(1).max_episode_steps is None:
         raise ValueError(f"{runs.name} has no time limit, which evaluation needs: give its class max_episode_steps")
     settings = settings_of(space, search, trials, runs.seed)
+    fixed = [name for name in space if is_static(field_of(runs, name))]
+    options = checked_options(search, options, fixed, trials=len(settings), seeds=seeds, evaluations=evaluations)
+    least = together_at_least(search, len(settings), seeds)
+    if chunk is not None and chunk < least:
+        raise ValueError(f"--search {search} trains at least {least} runs together here, got --chunk {chunk}")
     if len(settings) * seeds + confirm > _SEEDS:
         raise ValueError(f"a sweep has at most {_SEEDS:,} members, got {len(settings) * seeds + confirm:,}")
     plan = SweepPlan(
         runs=runs, space=space, settings=settings, seeds=seeds, search=search, metric=metric, evaluations=evaluations,
         episodes=episodes, confirm=confirm, chunk=chunk or _CHUNK.get(jax.default_backend(), _CHUNK_ELSEWHERE),
+        **options,
     )  # fmt: skip
     return dataclasses.replace(plan, chunk=_fitting(plan, asked=chunk is not None))
 
 
 def _fitting(plan, asked):
     """The number of members of a chunk that fits; refuses what a person asked for if it does not."""
-    most = memory()
-    size = min(plan.chunk, plan.num_members)
-    for static in {json.dumps(plan.static_of(trial)): trial for trial in range(len(plan.settings))}.values():
-        one = member_plan(plan.runs, plan.settings[static])
+    most, least = memory(), together_at_least(plan.search, len(plan.settings), plan.seeds)
+    size = max(least, min(plan.chunk, plan.num_members))
+    for values, trials in plan.groups():
+        one = member_plan(plan.runs, plan.settings[trials[0]])
         try:
             ALGORITHMS[one.algorithm].check(one.config)
             check_run(one)
+            plan.run_plan(values)
         except ValueError as error:
-            values = plan.static_of(static)
             raise ValueError(f"the setting {shown(values)}: {error}" if values else str(error)) from None
-        needed = estimated_bytes(one, plan.episodes)
-        together = size if asked else 1
+        needed = memory_of(plan, values)
+        together = size if asked else least
         check_fits(f"{together} run{'s' * (together > 1)} trained together", needed * together)
         if most is not None and not asked:
-            size = max(1, min(size, int(_SHARE * most / needed)))
+            size = max(least, min(size, int(_SHARE * most / needed)))
     return size
+
+
+def memory_of(plan, static):
+    """Bytes that a member needs at least, with the static part of its setting."""
+    return estimated_bytes(member_plan(plan.runs, static), plan.episodes, copies=3 if plan.search in IN_LANES else 2)
 
 
 def shown(values):

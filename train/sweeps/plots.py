@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from ..reports.curve import matplotlib_figure
+from .lineage import read_lineage, schedule_of
 
 _COLOURS = "viridis"
 
 
 def write(sweep, result, folder):
-    """Draws `plots/NAME.png` for each parameter, and `plots/parallel.png` for all of them.
+    """Draws `plots/NAME.png` for each parameter, `plots/parallel.png` for all, and the schedules of a population.
 
     Args:
         sweep: `SweepPlan`.
@@ -29,7 +30,11 @@ def write(sweep, result, folder):
     paths = []
     for name, distribution in sweep.space.items():
         paths.append(_save(_one(figure_class, sweep, rows, name, distribution), folder / f"{name}.png"))
-    return [*paths, _save(_parallel(figure_class, sweep, rows), folder / "parallel.png")]
+    paths.append(_save(_parallel(figure_class, sweep, rows), folder / "parallel.png"))
+    if sweep.search == "pbt":
+        intervals = read_lineage(folder.parent, list(sweep.space))
+        paths.append(_save(_schedules(figure_class, sweep, rows, intervals), folder / "schedules.png"))
+    return paths
 
 
 def positions(distribution, values):
@@ -68,7 +73,13 @@ def _one(figure_class, sweep, rows, name, distribution):
     score = np.array([row.score.score for row in rows])
     # The interval of a bootstrap contains its score, but for rounding.
     spread = np.array([[row.score.score - row.score.low, row.score.high - row.score.score] for row in rows]).T
-    axes.errorbar(x, score, np.clip(np.nan_to_num(spread), 0.0, None), fmt="o", markersize=3, linewidth=0.7, alpha=0.7)
+    spread = np.clip(np.nan_to_num(spread), 0.0, None).reshape(2, -1)
+    # Trials that successive halving stopped are grey: their score is that of a part of a run.
+    full = np.array([row.steps for row in rows]) == max((row.steps for row in rows), default=0)
+    for chosen, colour in ((~full, "0.7"), (full, "C0")):
+        axes.errorbar(
+            x[chosen], score[chosen], spread[:, chosen], fmt="o", markersize=3, linewidth=0.7, alpha=0.7, color=colour
+        )
     if distribution.kind == "loguniform":
         axes.set_xscale("log")
     if distribution.values is not None and not all(map(_is_number, distribution.values)):
@@ -99,6 +110,22 @@ def _parallel(figure_class, sweep, rows):
         ends = one.values or one.arguments
         for height, value in ((-0.03, ends[0]), (1.03, ends[-1])):
             axes.text(column, height, str(value), ha="center", va="top" if height < 0 else "bottom", fontsize=7)
+    return figure
+
+
+def _schedules(figure_class, sweep, rows, intervals):
+    """Each parameter over the steps: the values that led to each trial, the best one's in front."""
+    figure = figure_class(figsize=(6, 1 + 1.8 * len(sweep.space)), layout="constrained")
+    steps = [0, *(interval.steps for interval in intervals)]
+    grid = figure.subplots(len(sweep.space), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, distribution) in zip(grid, sweep.space.items()):
+        for place in reversed(range(len(rows))):
+            values = positions(distribution, [one[name] for one in schedule_of(intervals, rows[place].trial)])
+            style = {"color": "0.8", "linewidth": 0.8} if place else {"color": "C0", "linewidth": 2}
+            axes.stairs(values, steps, baseline=None, **style)
+        axes.set(ylabel=name, yscale="log" if distribution.kind == "loguniform" else "linear")
+    grid[0].set_title(f"{sweep.runs.algorithm} on {sweep.runs.name}: the values that led to the best trial")
+    grid[-1].set_xlabel("environment steps")
     return figure
 
 

@@ -1,10 +1,14 @@
 """The progress line of a sweep: trials done, the best so far, and the time left."""
 
+import math
 import sys
 import time
 
 from .metrics import metric_of
-from .statistics import ranked, score_of
+from .statistics import Score, ranked, score_of
+
+# Seconds between two lines of a search that finishes something often, where the line cannot be rewritten.
+_SECONDS = 10.0
 
 
 class Progress:
@@ -13,19 +17,19 @@ class Progress:
     Args:
         sweep: `SweepPlan`.
         total: members to train, with the winner's.
-        done: members that an earlier process trained.
         quiet: show nothing.
     """
 
-    def __init__(self, sweep, total, *, done=0, quiet=False):
+    def __init__(self, sweep, total, *, quiet=False):
         from tqdm import tqdm
 
         self._sweep, self._metric, self._quiet = sweep, metric_of(sweep.metric), quiet
         self._plain = not sys.stderr.isatty()
-        self._values, self._diverged, self._best = {}, {}, ""
-        self._total, self._done, self._began, self._fresh = total, done, time.perf_counter(), 0
+        self._values, self._diverged, self._reached, self._best, self._now = {}, {}, {}, "", ""
+        self._total, self._done, self._began, self._fresh = total, 0, time.perf_counter(), 0
+        self._printed = self._began
         self._bar = tqdm(
-            total=total, initial=done, disable=quiet or self._plain, dynamic_ncols=True,
+            total=total, disable=quiet or self._plain, dynamic_ncols=True,
             bar_format="{desc} |{bar}| {elapsed}, {postfix}",
         )  # fmt: skip
 
@@ -38,23 +42,52 @@ class Progress:
         """Says how much of the running chunk is done, in members."""
         self._show(self._fresh + members)
 
-    def finished(self, members, trained, *, fresh):
+    def looked_at(self, what, members, scores):
+        """Takes in an evaluation of all trials of a population.
+
+        Args:
+            what: a text, such as "interval 3/10".
+            members: how much is done, in members.
+            scores: of each trial, None for one that diverged.
+        """
+        known = [Score(math.nan if x is None else x, math.nan, math.nan, int(x is None)) for x in scores]
+        best = ranked(known, lowest=self._metric.lowest)[0]
+        self._now, self._best = f", {what}", f", best so far {known[best].score:.6g} (trial {best})"
+        self._show(members)
+        self._print(members, seldom=True)
+
+    def finished(self, members, trained, *, fresh, seldom=False):
         """Takes in a finished chunk.
 
         Args:
             members: their numbers.
             trained: `members.Trained`.
             fresh: whether this process trained it.
+            seldom: whether the line is left out where there was one a moment ago.
         """
         values = self._metric.of(trained.steps, trained.returns)
         for member, value, finite in zip(members, values, trained.finite):
-            self._values.setdefault(self._sweep.trial_of(member), []).append(value)
-            self._diverged.setdefault(self._sweep.trial_of(member), []).append(not finite)
+            trial = self._sweep.trial_of(member)
+            self._values.setdefault(trial, []).append(value)
+            self._diverged.setdefault(trial, []).append(not finite)
+            self._reached[trial] = self._sweep.rung_of(trial, len(trained.steps))
         self._best = self._best_so_far()
-        self._fresh += len(members) * fresh
+        if fresh:
+            self._fresh += len(members)
+        else:
+            self._done += len(members)
         self._show(self._fresh)
-        if self._plain and not self._quiet and fresh:
-            print(self._text(self._fresh), file=sys.stderr)
+        if fresh:
+            self._print(self._fresh, seldom)
+
+    def _print(self, fresh, seldom):
+        complete = self._done + fresh >= self._sweep.num_members
+        if self._plain and not self._quiet and not (seldom and not complete and self._soon()):
+            self._printed = time.perf_counter()
+            print(self._text(fresh), file=sys.stderr)
+
+    def _soon(self):
+        return time.perf_counter() - self._printed < _SECONDS
 
     def close(self):
         self._bar.close()
@@ -69,7 +102,7 @@ class Progress:
 
     def _counted(self):
         complete = sum(len(values) == self._sweep.seeds for values in self._values.values())
-        return f"{complete}/{len(self._sweep.settings)} trials"
+        return f"{complete}/{len(self._sweep.settings)} trials{self._now}"
 
     def _left(self, fresh):
         if fresh <= 0:
@@ -82,5 +115,6 @@ class Progress:
         if not trials:
             return ""
         scores = [score_of(self._values[trial], self._diverged[trial]) for trial in trials]
-        best = ranked(scores, lowest=self._metric.lowest)[0]
+        reached = [self._reached[trial] for trial in trials]
+        best = ranked(scores, lowest=self._metric.lowest, reached=reached)[0]
         return f", best so far {scores[best].score:.6g} (trial {trials[best]})"

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..runs.checkpoint import replacing
+from .lineage import SCHEDULES, last_settings, read_lineage, schedule_of, write_schedules
 from .members import WINNER, chunk_path, read_curves
 from .metrics import metric_of
 from .plan import shown
-from .population import estimated_bytes
-from .space import member_plan
 from .statistics import Score, ranked, score_of
 
 #: The table of trials, in order of rank; the folder of presets; the winner and its figures.
@@ -32,6 +31,8 @@ class Row(NamedTuple):
     score: Score
     #: f64[seeds], the metric of each seed.
     values: np.ndarray
+    #: Environment steps of each of its runs.
+    steps: int
 
 
 class Result(NamedTuple):
@@ -46,30 +47,38 @@ class Result(NamedTuple):
     confirmed: Score | None
     #: Members that diverged.
     diverged: list
+    #: Environment steps of all runs but the fresh ones.
+    steps: int
+    #: For a population, the values of each interval that led to the winner, a list of dicts; else None.
+    schedule: list | None
 
 
 def rank(sweep, folder):
     """The `Row`s of a sweep whose members are all trained, the best first."""
     metric = metric_of(sweep.metric)
     values, diverged = np.zeros(sweep.num_members), np.zeros(sweep.num_members, bool)
+    steps, reached = np.zeros((2, len(sweep.settings)), np.int64)
     for chunk in sweep.chunks():
         curves = read_curves(chunk_path(folder, chunk.number))
         values[chunk.members] = metric.of(curves.steps, curves.returns)
         diverged[chunk.members] = ~curves.finite
+        for trial in {sweep.trial_of(member) for member in chunk.members}:
+            steps[trial], reached[trial] = curves.steps[-1], sweep.rung_of(trial, len(curves.steps))
     values, diverged = values.reshape(-1, sweep.seeds), diverged.reshape(-1, sweep.seeds)
     scores = [score_of(value, bad, seed=trial) for trial, (value, bad) in enumerate(zip(values, diverged))]
-    order = ranked(scores, lowest=metric.lowest)
+    order = ranked(scores, lowest=metric.lowest, reached=reached)
     shown_values = np.where(diverged, np.nan, values)
-    return [Row(trial, sweep.settings[trial], scores[trial], shown_values[trial]) for trial in order]
+    settings = last_settings(sweep, folder)
+    return [Row(trial, settings[trial], scores[trial], shown_values[trial], int(steps[trial])) for trial in order]
 
 
 def write(sweep, folder, table, *, top):
     """Writes the table, as CSV and, if pyarrow is installed, as Parquet; and the best `top` settings as presets."""
     names = list(sweep.space)
     seeds = [f"seed_{number}" for number in range(sweep.seeds)]
-    header = ["rank", "trial", *names, "score", "low", "high", "diverged", *seeds]
+    header = ["rank", "trial", *names, "score", "low", "high", "diverged", "steps", *seeds]
     rows = [
-        [place, row.trial, *(row.setting[name] for name in names), *row.score, *row.values.tolist()]
+        [place, row.trial, *(row.setting[name] for name in names), *row.score, row.steps, *row.values.tolist()]
         for place, row in enumerate(table, 1)
     ]
     text = io.StringIO()
@@ -82,11 +91,13 @@ def write(sweep, folder, table, *, top):
     for place, row in enumerate(table[:top], 1):
         with replacing(Path(folder) / PRESETS / f"{place}.json") as file:
             file.write((json.dumps(preset_of(sweep, row.setting), indent=2) + "\n").encode())
+    if sweep.search == "pbt":
+        write_schedules(folder, read_lineage(folder, names), [row.trial for row in table[:top]])
 
 
 def preset_of(sweep, setting):
     """A setting as a dict that `jaxenvs train --preset FILE` takes."""
-    plan = member_plan(sweep.runs, setting)
+    plan = sweep.run_plan(setting)
     default = type(plan.config)()
     config = {name: getattr(plan.config, name) for name in plan.config.__dataclass_fields__}
     return {
@@ -112,18 +123,24 @@ def conclude(sweep, folder, table):
         for member, finite in zip(chunk.members, read_curves(chunk_path(folder, chunk.number)).finite)
         if not finite
     )
+    steps = sweep.seeds * sum(row.steps for row in table)
+    schedule = None
+    if sweep.search == "pbt":
+        schedule = schedule_of(read_lineage(folder, list(sweep.space)), best.trial)
     with replacing(Path(folder) / SUMMARY) as file:
         summary = {
             "trial": best.trial, "setting": best.setting, "metric": sweep.metric, "selected": _plain(best.score),
             "confirmed": None if confirmed is None else _plain(confirmed), "diverged_members": diverged,
+            "environment_steps": steps, **({} if schedule is None else {"schedule": schedule}),
         }  # fmt: skip
         file.write((json.dumps(summary, indent=2) + "\n").encode())
-    return Result(table, best.setting, best.score, confirmed, diverged)
+    return Result(table, best.setting, best.score, confirmed, diverged, steps, schedule)
 
 
 def sentences(sweep, result, folder):
     """The lines that are printed at the end of a sweep."""
-    lines = [f"best: trial {result.table[0].trial}, {shown(result.setting)}"]
+    at_its_end = " at its end" if result.schedule else ""
+    lines = [f"best: trial {result.table[0].trial}, {shown(result.setting)}{at_its_end}"]
     lines.append(f"{sweep.metric} of its {sweep.seeds} seeds: {_text(result.selected)}")
     if result.confirmed is not None:
         lines.append(f"{sweep.metric} of {sweep.confirm} fresh seeds: {_text(result.confirmed)}")
@@ -131,13 +148,21 @@ def sentences(sweep, result, folder):
         numbers = ", ".join(map(str, result.diverged[:8])) + (", ..." if len(result.diverged) > 8 else "")
         count = len(result.diverged)
         lines.append(f"{count} run{'s' * (count > 1)} diverged and rank{'s' * (count == 1)} last: member {numbers}")
-    lines.append(f"table: {Path(folder) / TABLE}; presets: {Path(folder) / PRESETS}")
+    if replaced := _replaced(sweep, folder):
+        lines.append(f"{replaced} run{'s' * (replaced > 1)} diverged along the way and got a copy of another one")
+    if sweep.search == "asha":
+        lines.append(
+            f"environment steps: {result.steps:,}, {result.steps / sweep.full_steps:.0%} of those of full runs"
+        )
+    schedules = f"; schedules: {Path(folder) / SCHEDULES}" if result.schedule else ""
+    lines.append(f"table: {Path(folder) / TABLE}; presets: {Path(folder) / PRESETS}{schedules}")
     return lines
 
 
-def memory_of(sweep, chunk):
-    """Bytes that a member of a chunk needs at least."""
-    return estimated_bytes(member_plan(sweep.runs, chunk.static), sweep.episodes)
+def _replaced(sweep, folder):
+    """How many runs of a population diverged before its last interval."""
+    intervals = read_lineage(folder, list(sweep.space))[:-1] if sweep.search == "pbt" else []
+    return sum(sum(interval.diverged) for interval in intervals)
 
 
 def _plain(score):

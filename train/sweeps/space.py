@@ -9,10 +9,10 @@ import numpy as np
 from jaxenvs.constants import is_static
 
 from .distributions import Distribution, parsed
+from .searches import SEARCHES
 
 #: The parts of a name that stand for constants of the environment: in training and evaluation, and in training alone.
 ENV, TRAINING = "env.", "training."
-SEARCHES = ("random", "sobol", "grid")
 _MOST_CELLS = 100_000
 
 
@@ -131,7 +131,8 @@ def settings_of(space, search, trials, seed):
 
     Args:
         space: of `checked_space`.
-        search: "random", "sobol" (quasi-random, which covers the space more evenly), or "grid", all combinations.
+        search: "random", "sobol" (quasi-random, which covers the space more evenly), or "grid", all combinations;
+            others sample as "random" does.
         trials: how many; None for a grid, which has its own number.
         seed: of the sampled values. Each trial has a stream of its own, so that more trials begin with the same ones.
     Returns:

@@ -62,21 +62,33 @@ def score_of(values, diverged, seed=0):
     return Score(score, float(low), float(high), int(diverged.sum()))
 
 
-def ranked(scores, *, lowest=False):
-    """The settings from the best to the worst, a list of indices.
+def order(score, *, lowest=False):
+    """What settings are sorted by, the best first: a tuple.
 
     A setting of which a seed diverged stands below all of which none did; among those, fewer are better. Between equal
     scores, the worse end of the interval decides: the interquartile mean does not see one seed of five that failed.
 
     Args:
-        scores: sequence of `Score`.
+        score: `Score`.
         lowest: whether the lowest score is the best.
     """
+    worst_first = (score.score, score.high) if lowest else (-score.score, -score.low)
+    known = [0.0 if math.isnan(value) else value for value in worst_first]
+    return score.diverged, math.isnan(score.score), *known
 
-    def order(index):
-        one = scores[index]
-        worst_first = (one.score, one.high) if lowest else (-one.score, -one.low)
-        known = [0.0 if math.isnan(value) else value for value in worst_first]
-        return one.diverged, math.isnan(one.score), *known, index
 
-    return sorted(range(len(scores)), key=order)
+def ranked(scores, *, lowest=False, reached=None):
+    """The settings from the best to the worst, a list of indices.
+
+    Args:
+        scores: sequence of `Score`.
+        lowest: whether the lowest score is the best.
+        reached: how far each came before it was stopped, if some were: of those without a diverged seed, who came
+            further is better.
+    """
+
+    def key(index):
+        diverged, *rest = order(scores[index], lowest=lowest)
+        return diverged, 0 if reached is None else -reached[index], *rest, index
+
+    return sorted(range(len(scores)), key=key)

@@ -3,8 +3,6 @@
 import contextlib
 from pathlib import Path
 
-import numpy as np
-
 from jaxenvs.loading import absolute, is_entry
 from jaxenvs.precision import in_32_bits
 
@@ -12,12 +10,12 @@ from ..presets import ALGORITHMS, preset
 from ..runs.checkpoint import unfinished_files
 from ..runs.lock import locked
 from ..runs.plan import Plan, RunError, claim, free_folder
-from . import results
-from .members import CHUNKS, WINNER, Trained, chunk_path, read_curves, write_members
-from .plan import is_sweep, plan_sweep, read_sweep, shown, write_sweep
-from .population import Population
+from . import asha, pbt, results
+from .lineage import read_lineage, schedule_of
+from .members import CHUNKS, WINNER, chunk_path, read_curves, write_members
+from .plan import is_sweep, memory_of, plan_sweep, read_sweep, shown, write_sweep
 from .progress import Progress
-from .space import member_plan
+from .trainer import Trainer, expect_next
 
 
 @in_32_bits
@@ -80,7 +78,8 @@ def sweep(
         seed: of everything random, at least 0.
         keys: "ordinary" or "fast".
         devices, quiet, top: as for `begin`.
-        options: `trials`, `seeds`, `search`, `metric`, `evaluations`, `episodes`, `confirm`, `chunk` of `plan_sweep`.
+        options: `trials`, `seeds`, `search`, `metric`, `evaluations`, `episodes`, `confirm`, `chunk` of `plan_sweep`,
+            and those of a search: `eta` and `rungs`, `quantile` and `resample`.
     Returns:
         `results.Result`.
     Raises:
@@ -119,20 +118,10 @@ def _remove_unfinished(folder):
 
 def _run(sweep, folder, devices, quiet, top):
     (folder / CHUNKS).mkdir(exist_ok=True)
-    chunks = sweep.chunks()
-    trainer = _Trainer(sweep, devices)
-    done = sum(len(chunk.members) for chunk in chunks if chunk_path(folder, chunk.number).is_file())
-    with contextlib.closing(Progress(sweep, sweep.num_members + sweep.confirm, done=done, quiet=quiet)) as progress:
-        for chunk in chunks:
-            path = chunk_path(folder, chunk.number)
-            missing = not path.is_file()
-            if missing:
-                trials = [sweep.trial_of(member) for member in chunk.members]
-                # Chunks of a group differ by one member at most: with equal sizes they are one program.
-                size = max(len(other.members) for other in chunks if other.static == chunk.static)
-                trained, states = trainer.train(chunk.static, chunk.members, trials, size, 0, progress)
-                write_members(path, trained, states, trials)
-            progress.finished(chunk.members, read_curves(path), fresh=missing)
+    trainer = Trainer(sweep, devices)
+    search = {"asha": asha.search, "pbt": pbt.search}.get(sweep.search, _complete)
+    with contextlib.closing(Progress(sweep, sweep.num_members + sweep.confirm, quiet=quiet)) as progress:
+        search(sweep, folder, trainer, progress)
         table = results.rank(sweep, folder)
         results.write(sweep, folder, table, top=top)
         if table[0].score.diverged == sweep.seeds:
@@ -142,71 +131,62 @@ def _run(sweep, folder, devices, quiet, top):
     return results.conclude(sweep, folder, table)
 
 
+def _complete(sweep, folder, trainer, progress):
+    """Trains all chunks to their end, but for those that are on the disk."""
+    chunks = sweep.chunks()
+    missing = [chunk for chunk in chunks if not chunk_path(folder, chunk.number).is_file()]
+    for chunk in chunks:
+        if chunk not in missing:
+            progress.finished(chunk.members, read_curves(chunk_path(folder, chunk.number)), fresh=False)
+    # Chunks of a group differ by one member at most: with equal sizes they are one program.
+    sizes = [max(len(other.members) for other in chunks if other.static == chunk.static) for chunk in missing]
+    for chunk, size in zip(missing, sizes):
+        path, trials = chunk_path(folder, chunk.number), [sweep.trial_of(member) for member in chunk.members]
+        settings = [sweep.settings[trial] for trial in trials]
+        later = [(other.static, size) for other, size in zip(missing, sizes) if other.number > chunk.number]
+        expect_next(sweep, trainer, (chunk.static, size), later)
+        trained, states = trainer.train(chunk.static, chunk.members, lambda _, at=settings: at, size, 0, progress)
+        write_members(path, trained, states, trials)
+        progress.finished(chunk.members, read_curves(path), fresh=True)
+
+
 def _confirm(sweep, folder, table, trainer, progress):
-    """Trains the winner again, with seeds that no other member had."""
+    """Trains the winner again, with seeds that no other member had; the values of a population's change as they did."""
     trial = table[0].trial
     members = list(range(sweep.num_members, sweep.num_members + sweep.confirm))
-    trials = [trial] * sweep.confirm
-    progress.say(f"training the best setting again with {sweep.confirm} fresh seeds: {shown(sweep.settings[trial])}")
-    trained, states = trainer.train(sweep.static_of(trial), members, trials, len(members), 1, progress)
-    write_members(folder / WINNER, trained, states, trials)
+    progress.say(f"training the best setting again with {sweep.confirm} fresh seeds: {shown(table[0].setting)}")
+    schedule = None
+    if sweep.search == "pbt":
+        schedule = schedule_of(read_lineage(folder, list(sweep.space)), trial)
 
+    def settings_at(point):
+        return [schedule[point] if schedule else sweep.settings[trial]] * sweep.confirm
 
-class _Trainer:
-    """Trains members; a program is compiled once for all chunks of its group and size."""
-
-    def __init__(self, sweep, devices):
-        self._sweep, self._devices, self._programs = sweep, devices, {}
-
-    def train(self, static, members, trials, size, stage, progress):
-        """Trains members of one group.
-
-        Args:
-            static: dict of the group's static parameters.
-            members, trials: lists of their numbers.
-            size: lanes of the program, at least as many as members.
-            stage: 0 for members of the sweep, 1 for the winner's fresh runs; it decides the evaluations' keys.
-            progress: `Progress`.
-        Returns:
-            (Trained, states).
-        """
-        sweep, settings = self._sweep, self._sweep.settings
-        size = -(-size // self._devices) * self._devices
-        # Lanes that are left over repeat the last member.
-        lanes = [*range(len(members)), *[len(members) - 1] * (size - len(members))]
-        names = [name for name in sweep.space if name not in static]
-        plan = member_plan(sweep.runs, static)
-        population = self._program(plan, tuple(names), size, tuple(static.items()))
-        values = {name: [settings[trials[lane]][name] for lane in lanes] for name in names}
-        states = population.begin(values, [sweep.seed_of(members[lane]) for lane in lanes])
-        bounds = np.round(np.linspace(0, plan.num_updates, min(sweep.evaluations, plan.num_updates) + 1)).astype(int)
-        returns, alive = [], np.ones(size, bool)
-        for point, count in enumerate(np.diff(bounds)):
-            key = sweep.evaluation_key(stage, point)
-            states, found, finite = population.advance(values, states, int(count), key)
-            found = np.asarray(found)
-            returns.append(found)
-            alive &= np.asarray(finite) & np.isfinite(found)
-            progress.advance(len(members) * (point + 1) / (len(bounds) - 1))
-        steps = np.array([plan.steps_after(bound) for bound in bounds[1:]], np.int64)
-        count = len(members)
-        return Trained(steps, np.stack(returns)[:, :count], alive[:count]), states
-
-    def _program(self, plan, names, size, static):
-        if (static, size) not in self._programs:
-            # Programs of another group are not needed again, but for the winner's.
-            self._programs = {(static, size): Population(plan, names, size, self._sweep.episodes, self._devices)}
-        return self._programs[static, size]
+    trained, states = trainer.train(sweep.static_of(trial), members, settings_at, len(members), 1, progress)
+    write_members(folder / WINNER, trained, states, [trial] * sweep.confirm)
 
 
 def describe(sweep):
     """What a sweep will train, in one sentence."""
-    chunks = sweep.chunks()
-    groups = {str(chunk.static) for chunk in chunks}
-    needed = max(results.memory_of(sweep, chunk) for chunk in chunks)
-    largest = max(len(chunk.members) for chunk in chunks)
+    groups = sweep.groups()
+    needed = max(memory_of(sweep, static) for static, _ in groups)
+    together, how = _together(sweep, groups)
     return (
         f"{len(sweep.settings)} trials x {sweep.seeds} seeds = {sweep.num_members:,} runs, {len(groups)} "
-        f"group{'s' * (len(groups) > 1)} to compile, {len(chunks)} chunk{'s' * (len(chunks) > 1)} of at most {largest} "
-        f"runs together, at least {needed / 1e6:.3g} MB a run and {needed * largest / 1e9:.3g} GB at once"
+        f"group{'s' * (len(groups) > 1)} to compile, {how}, at least {needed / 1e6:.3g} MB a run and "
+        f"{needed * together / 1e9:.3g} GB at once"
     )
+
+
+def _together(sweep, groups):
+    """(the largest number of runs that are trained together, how they are, as words)."""
+    if sweep.search == "asha":
+        slots = min(max(len(trials) for _, trials in groups), sweep.chunk // sweep.seeds)
+        ladder = sweep.ladder_of(sweep.run_plan(groups[0][0]))
+        ends = ", ".join(f"{rung / ladder.looks:.2g}" for rung in ladder.rungs)
+        return slots * sweep.seeds, f"{slots} trials together, which may stop after {ends} of a run"
+    if sweep.search == "pbt":
+        return sweep.num_members, f"one population, which changes {sweep.evaluations - 1} times"
+    chunks = sweep.chunks()
+    largest = max(len(chunk.members) for chunk in chunks)
+    return largest, f"{len(chunks)} chunk{'s' * (len(chunks) > 1)} of at most {largest} runs together"

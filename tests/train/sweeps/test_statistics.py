@@ -42,6 +42,11 @@ def test_settings_with_a_seed_that_diverged_rank_last_by_how_many():
     assert ranked(scores, lowest=True) == [1, 3, 0, 2]
 
 
+def test_of_settings_that_were_stopped_who_came_further_ranks_above():
+    scores = [Score(9.0, 0, 0, 0), Score(1.0, 0, 0, 0), Score(5.0, 0, 0, 0), Score(99.0, 0, 0, 1)]
+    assert ranked(scores, reached=[0, 2, 2, 2]) == [2, 1, 0, 3]
+
+
 def test_between_equal_scores_the_worse_end_of_the_interval_decides():
     failed, sound = score_of([177, 500, 500, 500, 500], [False] * 5), score_of([500] * 5, [False] * 5)
     assert failed.score == sound.score

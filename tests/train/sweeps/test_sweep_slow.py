@@ -1,6 +1,11 @@
 """Sweeps of every algorithm, and the command itself: they compile for long."""
 
+import dataclasses
 import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,10 +16,13 @@ from train.__main__ import main
 from train.presets import ALGORITHMS
 from train.runs.plan import Plan
 from train.sweeps import sweep as driver
-from train.sweeps.distributions import grid, loguniform
+from train.sweeps import trainer
+from train.sweeps.distributions import grid, loguniform, uniform
 from train.sweeps.plan import plan_sweep
+from train.sweeps.population import Population
 
 pytestmark = pytest.mark.slow
+ROOT = pathlib.Path(__file__).parents[3]
 REPLAY = {"capacity": 64, "learning_starts": 32, "batch_size": 8, "gradient_steps": 2}
 SMALL = {
     "ppo": ("CartPole-v1", {"num_steps": 8, "segment": 4, "epochs": 1, "minibatches": 2}),
@@ -45,6 +53,71 @@ def test_every_algorithm_can_be_swept_on_every_number_of_devices(name, tmp_path)
     agent = train.load(tmp_path / "1", member=2)
     assert agent.plan.config.gamma == plan.settings[2]["gamma"]
     assert np.isfinite(agent.evaluate(2)["mean"])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_algorithm_can_be_halved_and_bred(name, tmp_path, monkeypatch):
+    env, config = SMALL[name]
+    runs = Plan(
+        algorithm=name, env=env, constants={}, training={}, curve_as_trained=False,
+        config=ALGORITHMS[name].Config(num_envs=4, hidden=(4,), **config), total_steps=96, seed=1,
+    )  # fmt: skip
+    space = {"learning_rate": loguniform(1e-4, 1e-3), "gamma": uniform(0.9, 0.99)}
+    common: dict[str, Any] = {"seeds": 1, "episodes": 2, "confirm": 3, "chunk": 3}
+    halved = plan_sweep(runs, space, search="asha", trials=5, eta=2, rungs=1, **common)
+    bred = plan_sweep(runs, space, search="pbt", trials=3, evaluations=2, quantile=0.4, **common)
+    programs = {}
+
+    def shared(plan, *rest):
+        key = repr((dataclasses.replace(plan, total_steps=0), *rest))
+        return programs[key] if key in programs else programs.setdefault(key, Population(plan, *rest))
+
+    monkeypatch.setattr(trainer, "Population", shared)
+    for plan in (halved, bred):
+        folder = tmp_path / plan.search
+        found = driver.begin(plan, folder, quiet=True)
+        assert not found.diverged
+        assert {row.trial for row in found.table} == set(range(len(plan.settings)))
+        # Some trials stop halfway; all of a population end.
+        assert len({row.steps for row in found.table}) == (2 if plan is halved else 1)
+        best = found.table[0]
+        agent = train.load(folder, member=best.trial)
+        assert (agent.steps, agent.plan.config.gamma) == (best.steps, found.setting["gamma"])
+        assert np.isfinite(agent.evaluate(2)["mean"])
+    assert len(programs) == 1
+    lines = (tmp_path / "pbt" / "lineage.csv").read_text().splitlines()
+    assert [line.split(",")[3] != "" for line in lines[1:]].count(True) == 1
+
+
+TWO_DEVICES = """
+import sys
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+import numpy as np
+from train import ppo
+from train.runs.plan import Plan
+from train.sweeps import search_file, sweep
+from train.sweeps.distributions import loguniform
+from train.sweeps.plan import plan_sweep
+
+search_file.EVERY = 0.0
+config = ppo.Config(num_envs=4, hidden=(4,), num_steps=8, segment=4, epochs=1, minibatches=2)
+runs = Plan(algorithm="ppo", env="CartPole-v1", constants={}, training={}, curve_as_trained=False, config=config,
+            total_steps=128, seed=1)
+space = {"learning_rate": loguniform(1e-4, 1e-2)}
+for search, options in (("asha", {"eta": 2, "rungs": 2}), ("pbt", {"evaluations": 4})):
+    plan = plan_sweep(runs, space, search=search, trials=5, seeds=1, episodes=4, confirm=0, chunk=5, **options)
+    found = [sweep.begin(plan, f"{sys.argv[1]}/{search}{devices}", devices=devices, quiet=True) for devices in (1, 2)]
+    one, two = ({row.trial: (row.steps, row.score.score) for row in result.table} for result in found)
+    for trial in one:
+        np.testing.assert_allclose(one[trial], two[trial], rtol=1e-3)
+    assert found[0].schedule == found[1].schedule
+"""
+
+
+def test_searches_on_two_devices_with_a_lane_left_over_are_those_on_one(tmp_path):
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_command_sweeps_reports_and_resumes(tmp_path, capsys):
