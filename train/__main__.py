@@ -10,6 +10,7 @@ from .options import (
     Raw,
     add_hyperparameters,
     add_set,
+    add_tracker,
     add_trust,
     described,
     epilog,
@@ -222,6 +223,7 @@ def _add_report_options(command):
         help="the longest time between two checkpoints, such as 30 or 30s; a run makes at least 40",
     )  # fmt: skip
     command.add_argument("--keep", type=integer, default=2, help="how many of the newest checkpoints are kept")
+    add_tracker(command)
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 

@@ -25,14 +25,9 @@ def train(options):
     _say_what_suits_the_device(options)
     try:
         ended = _user_errors(
-            run.begin,
-            plan,
-            folder,
-            quiet=options.quiet,
-            devices=devices,
-            save_every=options.save_every,
-            keep=options.keep,
-        )
+            run.begin, plan, folder, quiet=options.quiet, devices=devices, save_every=options.save_every,
+            keep=options.keep, tracker=options.tracker,
+        )  # fmt: skip
     finally:
         if not options.out:
             # Nothing is left of a run that was refused, as these are removed only if they are empty.
@@ -59,6 +54,7 @@ def resume(options):
     ended = _user_errors(
         run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps,
         save_every=options.save_every, keep=options.keep, accept_changes=options.accept_changes,
+        tracker=options.tracker,
     )  # fmt: skip
     return _finish(options, options.run, ended)
 

@@ -95,6 +95,14 @@ def add_trust(command):
     )  # fmt: skip
 
 
+def add_tracker(command):
+    """The flag that sends figures to a tracker."""
+    command.add_argument(
+        "--tracker", metavar="MODULE",
+        help="send the figures to a tracker: wandb, or another module with its init, log and finish",
+    )  # fmt: skip
+
+
 def epilog(*examples):
     return "examples:\n" + "\n".join(f"  {example}" for example in examples)
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import jax.numpy as jnp
 import numpy as np
@@ -384,9 +385,20 @@ def test_a_run_keeps_what_it_was_asked(folder):
     assert plan["config"]["gamma"] == PRESETS["ppo", "SimpleRocket-v0"].config["gamma"] and "jax" in plan["versions"]
 
 
-def test_a_quiet_run_shows_no_progress(capsys, tmp_path):
-    assert main([*ROCKET, *REPORT, "--total-steps", "128", "--out", str(tmp_path / "run")]) == 0
+def test_a_quiet_run_shows_no_progress_and_its_tracker_gets_the_figures(capsys, monkeypatch, tmp_path):
+    calls = []
+    tracker = {name: lambda *a, method=name, **k: calls.append((method, a, k)) for name in ("init", "log", "finish")}
+    monkeypatch.setitem(sys.modules, "my_tracker", types.SimpleNamespace(**tracker))
+    arguments = [*ROCKET, *REPORT, "--total-steps", "128", "--tracker", "my_tracker", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 0
     assert "steps/s" not in capsys.readouterr().err
+    (first, _, given), *logged, (last, _, _) = calls
+    assert (first, last, given["name"], given["config"]["total_steps"]) == ("init", "finish", "run", 128)
+    assert [(name, options) for name, _, options in logged] == [("log", {"step": 0}), ("log", {"step": 128})]
+    assert logged[1][1][0].keys() > {"eval_mean", "steps_per_second"}
+    assert refused(capsys, ["none_such" if one == "my_tracker" else one for one in arguments]).startswith(
+        "error: --tracker none_such cannot be imported"
+    )
 
 
 def test_a_run_says_that_it_reached_its_return_and_keeps_it(capsys, tmp_path):

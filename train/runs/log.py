@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..output import Unbreakable
 from .checkpoint import replacing
+from .tracker import Tracker
 
 # Seconds after which TensorBoard's events are begun; those of shorter runs are written at their end.
 _EVENTS_AFTER = 5.0
@@ -20,9 +21,11 @@ class Log:
     Args:
         folder: an existing folder; rows of an earlier part of the run are kept.
         upto: with an int, only the rows of up to this many steps are kept: a resumed run writes the rest again.
+        tracker: `Tracker` that gets the rows too.
     """
 
-    def __init__(self, folder, *, upto=None):
+    def __init__(self, folder, *, upto=None, tracker=None):
+        self._tracker = tracker or Tracker()
         self.path = Path(folder) / "metrics.jsonl"
         found, damaged = _read(self.path)
         #: Lines that could not be read; the file as it was is then kept as `metrics.jsonl.bak`.
@@ -52,10 +55,15 @@ class Log:
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
         self._written.append(self._thread.submit(self._add, steps, row))
+        self._tracker.log({name: value for name, value in row.items() if name != "steps"}, step=steps)
 
     def close(self):
-        """Waits until all events are written; if they cannot be, that is said on the standard error."""
+        """Ends the tracker's run, and waits until all events are written.
+
+        If they cannot be, that is said on the standard error.
+        """
         self._file.close()
+        self._tracker.close()
         self._closing.set()
         self._written.append(self._thread.submit(lambda: self._events.result().close()))
         self._thread.shutdown()

@@ -18,11 +18,12 @@ from . import checkpoint, sound, states
 from .identity import identity, require_same
 from .lock import locked
 from .log import Log, Progress, read_rows
-from .plan import RunError, claim, read_plan, write_plan
+from .plan import RunError, claim, read_plan, stored_form, write_plan
 from .programs import Programs
 from .saver import Saver
 from .states import BEST as BEST
 from .states import STATE
+from .tracker import Tracker
 
 # Chunks of a run: after each, the bar moves, the state is saved and the policy is evaluated.
 _CHUNKS = 40
@@ -41,7 +42,7 @@ class Ending(enum.Enum):
         return self is Ending.FINISHED
 
 
-def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2):
+def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2, tracker=None):
     """Starts a run in a new folder, and trains to its end or until Ctrl-C.
 
     Args:
@@ -51,13 +52,15 @@ def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2):
         devices: how many share the work; results depend on it only by rounding.
         save_every: seconds between two checkpoints, at most; there are at least forty in a run.
         keep: how many of the newest checkpoints are kept, at least 1.
+        tracker: a module or its name, as `tracker.Tracker` takes it; None for none.
     Returns:
         `Ending`.
     Raises:
         RunError: if the folder holds something, or is being trained by another process, or if the run diverges.
-        ValueError: for a configuration that cannot be, or devices that cannot share it or are not there.
+        ValueError: for a configuration that cannot be, or devices that cannot share it or are not there, or what is no
+            tracker.
     """
-    folder = Path(folder)
+    folder, tracker = Path(folder), Tracker(tracker)
     mesh = _mesh(plan, devices)
     if plan.evaluation_envs(1).max_episode_steps is None:
         raise RunError(
@@ -72,7 +75,8 @@ def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2):
             saver = Saver(folder, identity(plan, devices), save_every, keep)
             # A run that is killed before its first chunk can then be resumed as well.
             saver.save(state)
-            return _run_on(plan, folder, state, Log(folder), quiet, programs, began, saver)
+            tracker.begin(folder.resolve().name, stored_form(plan))
+            return _run_on(plan, folder, state, Log(folder, tracker=tracker), quiet, programs, began, saver)
 
 
 @contextlib.contextmanager
@@ -90,7 +94,9 @@ def _remove(paths):
         path.unlink(missing_ok=True)
 
 
-def resume(folder, *, quiet=False, devices=1, total_steps=None, save_every=30.0, keep=2, accept_changes=False):
+def resume(
+    folder, *, quiet=False, devices=1, total_steps=None, save_every=30.0, keep=2, accept_changes=False, tracker=None
+):
     """Resumes a run from its last checkpoint, as if it had never been stopped.
 
     A run that was killed before its first checkpoint starts from its seed. What has changed since the checkpoint was
@@ -104,7 +110,7 @@ def resume(folder, *, quiet=False, devices=1, total_steps=None, save_every=30.0,
         RunError: if the folder holds no run, or a damaged one, if it cannot be prolonged to so few steps, or if it has
             changed in a way that makes another experiment of it.
     """
-    folder = Path(folder)
+    folder, tracker = Path(folder), Tracker(tracker)
     read_plan(folder)
     with locked(folder):
         _remove(checkpoint.unfinished_files(folder))
@@ -122,7 +128,8 @@ def resume(folder, *, quiet=False, devices=1, total_steps=None, save_every=30.0,
                 write_plan(plan, folder)
             if used and used != folder / STATE and (folder / STATE).exists():
                 states.put_aside(folder / STATE)
-            log = Log(folder, upto=plan.steps_after(state.updates))
+            tracker.begin(folder.resolve().name, stored_form(plan))
+            log = Log(folder, upto=plan.steps_after(state.updates), tracker=tracker)
             saver = Saver(folder, now, save_every, keep)
             return _run_on(plan, folder, state, log, quiet, programs, began, saver)
 
