@@ -1,6 +1,6 @@
 """The options of `jaxenvs sweep`."""
 
-from .options import Formatter, Raw, add_hyperparameters, add_set, epilog, integer
+from .options import Formatter, Raw, add_hyperparameters, add_set, add_tracker, epilog, integer
 from .presets import ALGORITHMS
 
 
@@ -44,8 +44,8 @@ def _add_options(command):
     command.add_argument(
         "--search", default="random",
         help="random, sobol (quasi-random), grid, asha (successive halving: at each rung the worst trials stop, and "
-        "new ones take their lanes), or pbt (population-based training: the worst trials copy the best, and change "
-        "their values)",
+        "new ones take their lanes), pbt (population-based training: the worst trials copy the best, and change "
+        "their values), or optuna (the library chooses settings, from what others have reached)",
     )  # fmt: skip
     command.add_argument("--eta", type=integer, help="of asha: one of ETA trials goes on at each rung [2]")
     command.add_argument("--rungs", type=integer, help="of asha: how often a trial is judged before its end [4]")
@@ -54,6 +54,13 @@ def _add_options(command):
     )
     command.add_argument(
         "--resample", type=float, help="of pbt: the probability that a copied value is sampled again [0.25]"
+    )
+    command.add_argument(
+        "--storage", metavar="URL",
+        help="the database of --search optuna, such as postgresql://host/name (default: a file in the sweep's folder)",
+    )  # fmt: skip
+    command.add_argument(
+        "--study", metavar="NAME", help="the study's name in that database; sweeps that name the same one share it"
     )
     command.add_argument(
         "--metric", default="final",
@@ -78,4 +85,5 @@ def _add_options(command):
     command.add_argument("--out", help="the sweep's folder (default: the first free sweeps/ENV-ALGORITHM-N)")
     add_set(command)
     command.add_argument("--devices", type=integer, help="how many share the runs (default: all processor cores)")
+    add_tracker(command)
     command.add_argument("--quiet", action="store_true", help="no progress")

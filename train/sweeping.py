@@ -31,11 +31,15 @@ def sweep(options, plan_of):
     """
     space = parse_space(options.space)
     runs, devices = plan_of(options, lambda options, algorithm, config: _devices(options.devices))
-    planned = plan_sweep(
-        runs, space, trials=options.trials, seeds=options.seeds, search=options.search, metric=options.metric,
-        evaluations=options.evaluations, episodes=options.episodes, confirm=options.confirm, chunk=options.chunk,
-        eta=options.eta, rungs=options.rungs, quantile=options.quantile, resample=options.resample,
-    )  # fmt: skip
+    try:
+        planned = plan_sweep(
+            runs, space, trials=options.trials, seeds=options.seeds, search=options.search, metric=options.metric,
+            evaluations=options.evaluations, episodes=options.episodes, confirm=options.confirm, chunk=options.chunk,
+            eta=options.eta, rungs=options.rungs, quantile=options.quantile, resample=options.resample,
+            storage=options.storage, study=options.study,
+        )  # fmt: skip
+    except ImportError as error:
+        raise RunError(str(error)) from error
     folder = (
         Path(options.out) if options.out else free_folder(f"{runs.name.replace('/', '-')}-{runs.algorithm}", "sweeps")
     )
@@ -61,7 +65,9 @@ def resume(options):
 
 def _finish(planned, folder, train, arguments, devices, options):
     try:
-        result = train(*arguments, devices=devices, quiet=options.quiet, top=getattr(options, "top", 3))
+        result = train(
+            *arguments, devices=devices, quiet=options.quiet, top=getattr(options, "top", 3), tracker=options.tracker
+        )
     except KeyboardInterrupt:
         print(f"stopped; finished chunks are kept: python -m jaxenvs resume {folder}", file=sys.stderr)
         return 130

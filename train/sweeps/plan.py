@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +17,11 @@ from ..runs.checkpoint import replacing
 from ..runs.memory import check_run
 from ..runs.plan import SWEEP, RunError, plan_from, stored_form
 from .distributions import parsed
+from .elsewhere import check_installed, examples_of
 from .ladder import ladder
 from .metrics import metric_of
 from .population import estimated_bytes
-from .searches import IN_LANES, checked_options, together_at_least
+from .searches import IN_LANES, OPTUNA, checked_options, together_at_least
 from .space import checked_space, field_of, member_plan, settings_of
 
 # Seeds of members lie below this, and those of evaluations above, so that no two of a sweep have equal keys.
@@ -31,6 +33,8 @@ _CHUNK = {"cpu": 64}
 _CHUNK_ELSEWHERE = 1024
 # Evaluations along a run, by default.
 _EVALUATIONS = 10
+# Optuna learns between batches only, so that a batch is at most this part of the trials by default.
+_BATCHES = 8
 
 
 class Chunk(NamedTuple):
@@ -70,10 +74,25 @@ class SweepPlan:
     rungs: int | None = None
     quantile: float | None = None
     resample: float | None = None
+    #: Of a search by Optuna, whose settings come batch after batch: how many there will be, where its database is
+    #: (None: in the folder), the study's name there, and what marks this sweep's trials in it.
+    trials: int | None = None
+    storage: str | None = None
+    study: str | None = None
+    asker: str | None = None
+
+    @property
+    def num_trials(self):
+        return len(self.settings) if self.trials is None else self.trials
 
     @property
     def num_members(self):
-        return len(self.settings) * self.seeds
+        return self.num_trials * self.seeds
+
+    @property
+    def batch(self):
+        """Trials whose chunks are made together: all, or as many as Optuna is asked for at once."""
+        return max(1, self.num_trials if self.trials is None else self.chunk // self.seeds)
 
     def trial_of(self, member):
         """The number of a member's trial; members are numbered trial by trial."""
@@ -130,10 +149,10 @@ class SweepPlan:
         plans = [(self.run_plan(static), len(trials)) for static, trials in self.groups()]
         return self.seeds * sum(count * plan.steps_after(plan.num_updates) for plan, count in plans)
 
-    def groups(self):
-        """A list of (static part, numbers of the trials that have it); equal for equal plans."""
+    def groups(self, trials=None):
+        """A list of (static part, numbers of the trials that have it), of some trials or all; equal for equal plans."""
         groups = {}
-        for trial in range(len(self.settings)):
+        for trial in range(len(self.settings)) if trials is None else trials:
             static = self.static_of(trial)
             groups.setdefault(json.dumps(static), (static, []))[1].append(trial)
         return list(groups.values())
@@ -143,14 +162,31 @@ class SweepPlan:
         return list(range(trial * self.seeds, (trial + 1) * self.seeds))
 
     def chunks(self):
-        """The `Chunk`s of the sweep, a list; equal for equal plans. Successive halving keeps each trial by itself."""
-        found = []
-        for static, trials in self.groups():
-            members = [member for trial in trials for member in self.members_of(trial)]
-            parts = {"asha": len(trials), "pbt": 1}.get(self.search, -(-len(members) // self.chunk))
-            for part in np.array_split(np.array(members), parts):
-                found.append(Chunk(len(found), static, part.tolist()))
+        """The `Chunk`s of the sweep, a list; equal for equal plans. Successive halving keeps each trial by itself.
+
+        Where settings come in batches, the chunks of a batch are behind those of the batches before.
+        """
+        found, count = [], len(self.settings)
+        for first in range(0, count, self.batch):
+            for static, trials in self.groups(range(first, min(first + self.batch, count))):
+                members = [member for trial in trials for member in self.members_of(trial)]
+                parts = {"asha": len(trials), "pbt": 1}.get(self.search, -(-len(members) // self.chunk))
+                for part in np.array_split(np.array(members), parts):
+                    found.append(Chunk(len(found), static, part.tolist()))
         return found
+
+    def lanes_of(self, chunk, chunks):
+        """Members of the program that trains a chunk: chunks of similar sizes share one, with lanes left over.
+
+        Args:
+            chunk: `Chunk`.
+            chunks: all of them, a list.
+        """
+        if self.trials is None:
+            # Chunks of a group differ by one member at most.
+            return max(len(other.members) for other in chunks if other.static == chunk.static)
+        # Optuna decides how many of a batch are in a group.
+        return min(1 << (len(chunk.members) - 1).bit_length(), max(self.chunk, len(chunk.members)))
 
 
 def plan_sweep(
@@ -169,9 +205,11 @@ def plan_sweep(
         episodes: of an evaluation.
         confirm: fresh runs of the winner; 0 names it without any.
         chunk: members trained together; by default as many as fit into half of the memory, and at most 64 on a CPU.
+            For a search by Optuna, also those of a batch of trials, by default an eighth of all.
         options: those of the search; see `searches.checked_options`.
     Raises:
         ValueError, TypeError: for whatever cannot be, one sentence each.
+        ImportError: if the search needs a library that is not installed.
     """
     if search == "asha" and evaluations is not None:
         raise ValueError(f"--search asha evaluates as its --eta and --rungs say, got --evaluations {evaluations}")
@@ -184,24 +222,43 @@ def plan_sweep(
     space = checked_space(runs, space)
     if runs.evaluation_envs(1).max_episode_steps is None:
         raise ValueError(f"{runs.name} has no time limit, which evaluation needs: give its class max_episode_steps")
-    settings = settings_of(space, search, trials, runs.seed)
+    if search == OPTUNA:
+        check_installed(OPTUNA, f"--search {OPTUNA}")
+        settings, trials = examples_of(runs, space), 64 if trials is None else trials
+        if trials < 1:
+            raise ValueError(f"--trials must be at least 1, got {trials:,}")
+    else:
+        settings = settings_of(space, search, trials, runs.seed)
+        trials = len(settings)
     fixed = [name for name in space if is_static(field_of(runs, name))]
-    options = checked_options(search, options, fixed, trials=len(settings), seeds=seeds, evaluations=evaluations)
-    least = together_at_least(search, len(settings), seeds)
+    options = checked_options(search, options, fixed, trials=trials, seeds=seeds, evaluations=evaluations)
+    if search == OPTUNA:
+        options |= {"trials": trials, "asker": secrets.token_hex(8)}
+    least = together_at_least(search, trials, seeds)
     if chunk is not None and chunk < least:
         raise ValueError(f"--search {search} trains at least {least} runs together here, got --chunk {chunk}")
-    if len(settings) * seeds + confirm > _SEEDS:
-        raise ValueError(f"a sweep has at most {_SEEDS:,} members, got {len(settings) * seeds + confirm:,}")
+    if trials * seeds + confirm > _SEEDS:
+        raise ValueError(f"a sweep has at most {_SEEDS:,} members, got {trials * seeds + confirm:,}")
     plan = SweepPlan(
         runs=runs, space=space, settings=settings, seeds=seeds, search=search, metric=metric, evaluations=evaluations,
         episodes=episodes, confirm=confirm, chunk=chunk or _CHUNK.get(jax.default_backend(), _CHUNK_ELSEWHERE),
         **options,
     )  # fmt: skip
-    return dataclasses.replace(plan, chunk=_fitting(plan, asked=chunk is not None))
+    if search == OPTUNA and chunk is None:
+        plan = dataclasses.replace(plan, chunk=min(plan.chunk, seeds * -(-trials // _BATCHES)))
+    size = fitting(plan, asked=chunk is not None)
+    return dataclasses.replace(plan, chunk=size, settings=[] if search == OPTUNA else settings)
 
 
-def _fitting(plan, asked):
-    """The number of members of a chunk that fits; refuses what a person asked for if it does not."""
+def fitting(plan, asked):
+    """The number of members of a chunk that fits in memory, of a plan's settings.
+
+    Args:
+        plan: `SweepPlan`.
+        asked: whether a person asked for this number: it is then refused if it does not fit.
+    Raises:
+        ValueError: for a setting that cannot be, or that does not fit.
+    """
     most, least = memory(), together_at_least(plan.search, len(plan.settings), plan.seeds)
     size = max(least, min(plan.chunk, plan.num_members))
     for values, trials in plan.groups():
@@ -234,12 +291,16 @@ def shown(values):
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
+def stored_sweep(plan):
+    """A plan as a dict for JSON."""
+    stored = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    return stored | {"runs": stored_form(plan.runs), "space": {name: str(one) for name, one in plan.space.items()}}
+
+
 def write_sweep(plan, folder):
     """Writes `sweep.json`."""
-    stored = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-    stored |= {"runs": stored_form(plan.runs), "space": {name: str(one) for name, one in plan.space.items()}}
     with replacing(Path(folder) / SWEEP) as file:
-        file.write((json.dumps(stored, indent=1) + "\n").encode())
+        file.write((json.dumps(stored_sweep(plan), indent=1) + "\n").encode())
 
 
 def is_sweep(folder):

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 
+from ..runs.tracker import Tracker
 from .metrics import metric_of
 from .statistics import Score, ranked, score_of
 
@@ -18,11 +19,13 @@ class Progress:
         sweep: `SweepPlan`.
         total: members to train, with the winner's.
         quiet: show nothing.
+        tracker: `Tracker` that gets the figures of each trial.
     """
 
-    def __init__(self, sweep, total, *, quiet=False):
+    def __init__(self, sweep, total, *, quiet=False, tracker=None):
         from tqdm import tqdm
 
+        self._tracker, self._step = tracker or Tracker(), 0
         self._sweep, self._metric, self._quiet = sweep, metric_of(sweep.metric), quiet
         self._plain = not sys.stderr.isatty()
         self._values, self._diverged, self._reached, self._best, self._now = {}, {}, {}, "", ""
@@ -37,6 +40,15 @@ class Progress:
         """A line above the bar."""
         if not self._quiet:
             self._bar.write(text, file=sys.stderr)
+
+    def grow(self, sweep):
+        """Takes the plan with more settings."""
+        self._sweep = sweep
+
+    def track(self, figures, at=0):
+        """Sends figures to the tracker, at the next step, or at a later one."""
+        self._step = max(self._step + 1, int(at))
+        self._tracker.log(figures, step=self._step)
 
     def advance(self, members):
         """Says how much of the running chunk is done, in members."""
@@ -53,6 +65,7 @@ class Progress:
         known = [Score(math.nan if x is None else x, math.nan, math.nan, int(x is None)) for x in scores]
         best = ranked(known, lowest=self._metric.lowest)[0]
         self._now, self._best = f", {what}", f", best so far {known[best].score:.6g} (trial {best})"
+        self.track({"best_trial": best, "best": known[best].score}, at=members)
         self._show(members)
         self._print(members, seldom=True)
 
@@ -72,6 +85,7 @@ class Progress:
             self._diverged.setdefault(trial, []).append(not finite)
             self._reached[trial] = self._sweep.rung_of(trial, len(trained.steps))
         self._best = self._best_so_far()
+        self._track(members)
         if fresh:
             self._fresh += len(members)
         else:
@@ -101,8 +115,20 @@ class Progress:
         return f"{self._counted()}, {self._left(fresh)}{self._best}"
 
     def _counted(self):
-        complete = sum(len(values) == self._sweep.seeds for values in self._values.values())
-        return f"{complete}/{len(self._sweep.settings)} trials{self._now}"
+        return f"{len(self._complete())}/{self._sweep.num_trials} trials{self._now}"
+
+    def _complete(self):
+        """The trials of which all seeds are trained, a list."""
+        return [trial for trial, values in self._values.items() if len(values) == self._sweep.seeds]
+
+    def _track(self, members):
+        """Sends a row for each trial that these members complete, also of a sweep that was resumed."""
+        trials = sorted({self._sweep.trial_of(member) for member in members})
+        for trial in [one for one in trials if len(self._values[one]) == self._sweep.seeds]:
+            score = score_of(self._values[trial], self._diverged[trial], seed=trial)
+            # The values of a population have changed along the way.
+            setting = {} if self._sweep.search == "pbt" else self._sweep.settings[trial]
+            self.track({"trial": trial, **score._asdict(), **setting})
 
     def _left(self, fresh):
         if fresh <= 0:
@@ -111,7 +137,7 @@ class Progress:
         return f"{max(0.0, left):.0f} s left"
 
     def _best_so_far(self):
-        trials = [trial for trial, values in self._values.items() if len(values) == self._sweep.seeds]
+        trials = self._complete()
         if not trials:
             return ""
         scores = [score_of(self._values[trial], self._diverged[trial]) for trial in trials]

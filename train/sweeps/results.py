@@ -137,6 +137,16 @@ def conclude(sweep, folder, table):
     return Result(table, best.setting, best.score, confirmed, diverged, steps, schedule)
 
 
+def figures(result):
+    """The winner's figures, a flat dict for a tracker."""
+    scores = {"selected": result.selected, "confirmed": result.confirmed}
+    found = {"best_trial": result.table[0].trial, "diverged_runs": len(result.diverged)}
+    for name, score in scores.items():
+        parts = {} if score is None else score._asdict()
+        found |= {name if part == "score" else f"{name}_{part}": value for part, value in parts.items()}
+    return found
+
+
 def sentences(sweep, result, folder):
     """The lines that are printed at the end of a sweep."""
     at_its_end = " at its end" if result.schedule else ""

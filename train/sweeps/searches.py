@@ -5,10 +5,16 @@ COMPLETE = ("random", "sobol", "grid")
 #: Searches that change what the lanes of a program hold while it trains: successive halving, and the training of a
 #: population.
 IN_LANES = ("asha", "pbt")
-SEARCHES = (*COMPLETE, *IN_LANES)
+#: The search whose settings are not known beforehand: the library Optuna chooses them, from what others have reached.
+OPTUNA = "optuna"
+SEARCHES = (*COMPLETE, *IN_LANES, OPTUNA)
 
 #: The options of each search, with their defaults.
-DEFAULTS = {"asha": {"eta": 2, "rungs": 4}, "pbt": {"quantile": 0.25, "resample": 0.25}}
+DEFAULTS = {
+    "asha": {"eta": 2, "rungs": 4},
+    "pbt": {"quantile": 0.25, "resample": 0.25},
+    OPTUNA: {"storage": None, "study": None},
+}
 
 
 def checked_options(search, given, fixed, *, trials, seeds, evaluations):
@@ -22,6 +28,8 @@ def checked_options(search, given, fixed, *, trials, seeds, evaluations):
             quantile: of "pbt", above 0 and at most 0.5: the part of the trials that is replaced at each evaluation, and
                 the part that is copied.
             resample: of "pbt", from 0 to 1: the probability that a copied value is sampled again, not changed a little.
+            storage: of "optuna", the URL of its database, by default a file in the folder.
+            study: of "optuna", the study's name in that database.
         fixed: names of the space that are static.
         trials, seeds, evaluations: of the sweep, integers.
     Returns:
@@ -49,6 +57,10 @@ def checked_options(search, given, fixed, *, trials, seeds, evaluations):
         raise ValueError(f"--resample must be from 0 to 1, got {found['resample']}")
     if search == "pbt":
         _check_population(fixed, trials, evaluations)
+    if search == OPTUNA:
+        if (found["storage"] is None) != (found["study"] is None):
+            raise ValueError("--storage URL and --study NAME belong together: a database has many studies")
+        found["study"] = found["study"] or "sweep"
     return found
 
 

@@ -10,16 +10,21 @@ from ..presets import ALGORITHMS, preset
 from ..runs.checkpoint import unfinished_files
 from ..runs.lock import locked
 from ..runs.plan import Plan, RunError, claim, free_folder
-from . import asha, pbt, results
+from ..runs.tracker import Tracker
+from . import asha, optuna_search, pbt, results
 from .lineage import read_lineage, schedule_of
-from .members import CHUNKS, WINNER, chunk_path, read_curves, write_members
-from .plan import is_sweep, memory_of, plan_sweep, read_sweep, shown, write_sweep
+from .members import CHUNKS, WINNER, write_members
+from .plan import is_sweep, memory_of, plan_sweep, read_sweep, shown, stored_sweep, write_sweep
 from .progress import Progress
-from .trainer import Trainer, expect_next
+from .searches import OPTUNA
+from .trainer import Trainer, train_chunks
+
+# What a tracker does not get: the URL of a storage may have a password, and settings come trial by trial.
+_PRIVATE = "storage", "asker", "settings"
 
 
 @in_32_bits
-def begin(sweep, folder, *, devices=1, quiet=False, top=3):
+def begin(sweep, folder, *, devices=1, quiet=False, top=3, tracker=None):
     """Trains a sweep in a folder, or the rest of it if the folder holds the same sweep.
 
     Args:
@@ -28,41 +33,42 @@ def begin(sweep, folder, *, devices=1, quiet=False, top=3):
         devices: how many share the members of a chunk.
         quiet: show no progress.
         top: how many of the best settings become presets.
+        tracker: a module or its name, as `runs.tracker.Tracker` takes it; None for none.
     Returns:
         `results.Result`.
     Raises:
         RunError: if the folder holds something else, or is being trained by another process.
-        ValueError: for devices that are not there.
+        ValueError: for devices that are not there, or what is no tracker.
     """
-    folder = Path(folder)
+    folder, tracked = Path(folder), Tracker(tracker)
     if is_sweep(folder):
         _check_same(sweep, folder)
-        return resume(folder, devices=devices, quiet=quiet, top=top)
+        return resume(folder, devices=devices, quiet=quiet, top=top, tracker=tracker)
     claim(folder)
     with locked(folder):
         claim(folder)
         _remove_unfinished(folder)
         write_sweep(sweep, folder)
-        return _run(sweep, folder, devices, quiet, top)
+        return _run(sweep, folder, devices, quiet, top, tracked)
 
 
 @in_32_bits
-def resume(folder, *, devices=1, quiet=False, top=3):
+def resume(folder, *, devices=1, quiet=False, top=3, tracker=None):
     """Trains what is left of a sweep; finished chunks are not trained again.
 
     Args, Returns: as for `begin`.
     Raises:
         RunError: if the folder holds no sweep, or is being trained by another process.
     """
-    sweep, folder = read_sweep(folder), Path(folder)
+    sweep, folder, tracker = read_sweep(folder), Path(folder), Tracker(tracker)
     with locked(folder):
         _remove_unfinished(folder)
-        return _run(sweep, folder, devices, quiet, top)
+        return _run(sweep, folder, devices, quiet, top, tracker)
 
 
 def sweep(
     algorithm, env, space, *, out=None, total_steps=None, config=None, constants=None, seed=0, keys="ordinary",
-    devices=1, quiet=False, top=3, **options,
+    devices=1, quiet=False, top=3, tracker=None, **options,
 ):  # fmt: skip
     """Tries settings of an algorithm on an environment, and names the best one.
 
@@ -77,33 +83,46 @@ def sweep(
         constants: dict of constants of the environment for all trials.
         seed: of everything random, at least 0.
         keys: "ordinary" or "fast".
-        devices, quiet, top: as for `begin`.
+        devices, quiet, top, tracker: as for `begin`.
         options: `trials`, `seeds`, `search`, `metric`, `evaluations`, `episodes`, `confirm`, `chunk` of `plan_sweep`,
-            and those of a search: `eta` and `rungs`, `quantile` and `resample`.
+            and those of a search: `eta` and `rungs`, `quantile` and `resample`, `storage` and
+            `study`.
     Returns:
         `results.Result`.
     Raises:
         ValueError, TypeError: for whatever cannot be.
+        ImportError: if the search needs a library that is not installed.
         RunError: as `begin`.
+    """
+    runs = runs_of(algorithm, env, total_steps=total_steps, config=config, constants=constants, seed=seed, keys=keys)
+    planned = plan_sweep(runs, space, **options)
+    folder = free_folder(f"{runs.name.replace('/', '-')}-{algorithm}", "sweeps") if out is None else out
+    return begin(planned, folder, devices=devices, quiet=quiet, top=top, tracker=tracker)
+
+
+def runs_of(algorithm, env, *, total_steps=None, config=None, constants=None, seed=0, keys="ordinary"):
+    """The `Plan` of a sweep's runs, but for what its space decides.
+
+    Args, Raises: as for `sweep`.
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
     chosen, constants = preset(algorithm, env), dict(constants or {})
     hyperparameters = ALGORITHMS[algorithm].Config(**{**chosen.config, **(config or {})})
-    runs = Plan(
+    return Plan(
         algorithm=algorithm, env=absolute(env) if is_entry(env) else env, constants=constants,
         training={name: value for name, value in chosen.training.items() if name not in constants},
         curve_as_trained=chosen.curve_as_trained, config=hyperparameters,
         total_steps=chosen.total_steps if total_steps is None else total_steps, seed=seed, keys=keys,
     )  # fmt: skip
-    planned = plan_sweep(runs, space, **options)
-    folder = free_folder(f"{runs.name.replace('/', '-')}-{algorithm}", "sweeps") if out is None else out
-    return begin(planned, folder, devices=devices, quiet=quiet, top=top)
 
 
 def _check_same(sweep, folder):
     there = read_sweep(folder)
-    differing = [name for name in sweep.__dataclass_fields__ if getattr(sweep, name) != getattr(there, name)]
+    # These come with time where Optuna chooses settings.
+    later = () if sweep.trials is None else ("settings", "asker")
+    names = [name for name in sweep.__dataclass_fields__ if name not in later]
+    differing = [name for name in names if getattr(sweep, name) != getattr(there, name)]
     if differing:
         raise RunError(
             f"{folder} holds another sweep, with another {differing[0]}: choose another --out, or "
@@ -116,38 +135,29 @@ def _remove_unfinished(folder):
         path.unlink(missing_ok=True)
 
 
-def _run(sweep, folder, devices, quiet, top):
+def _run(sweep, folder, devices, quiet, top, tracker):
     (folder / CHUNKS).mkdir(exist_ok=True)
     trainer = Trainer(sweep, devices)
-    search = {"asha": asha.search, "pbt": pbt.search}.get(sweep.search, _complete)
-    with contextlib.closing(Progress(sweep, sweep.num_members + sweep.confirm, quiet=quiet)) as progress:
-        search(sweep, folder, trainer, progress)
+    searches = {"asha": asha.search, "pbt": pbt.search, OPTUNA: optuna_search.search}
+    progress = Progress(sweep, sweep.num_members + sweep.confirm, quiet=quiet, tracker=tracker)
+    config = {name: value for name, value in stored_sweep(sweep).items() if name not in _PRIVATE}
+    tracker.begin(folder.resolve().name, config)
+    with contextlib.closing(progress), contextlib.closing(tracker):
+        if sweep.search in searches:
+            searches[sweep.search](sweep, folder, trainer, progress)
+        else:
+            train_chunks(sweep, folder, sweep.chunks(), trainer, progress)
+        # Some settings are known now only.
+        sweep = read_sweep(folder)
         table = results.rank(sweep, folder)
         results.write(sweep, folder, table, top=top)
         if table[0].score.diverged == sweep.seeds:
             raise RunError(f"every run of {folder} diverged: try lower rates than {shown(table[0].setting)}")
         if sweep.confirm and not (folder / WINNER).is_file():
             _confirm(sweep, folder, table, trainer, progress)
-    return results.conclude(sweep, folder, table)
-
-
-def _complete(sweep, folder, trainer, progress):
-    """Trains all chunks to their end, but for those that are on the disk."""
-    chunks = sweep.chunks()
-    missing = [chunk for chunk in chunks if not chunk_path(folder, chunk.number).is_file()]
-    for chunk in chunks:
-        if chunk not in missing:
-            progress.finished(chunk.members, read_curves(chunk_path(folder, chunk.number)), fresh=False)
-    # Chunks of a group differ by one member at most: with equal sizes they are one program.
-    sizes = [max(len(other.members) for other in chunks if other.static == chunk.static) for chunk in missing]
-    for chunk, size in zip(missing, sizes):
-        path, trials = chunk_path(folder, chunk.number), [sweep.trial_of(member) for member in chunk.members]
-        settings = [sweep.settings[trial] for trial in trials]
-        later = [(other.static, size) for other, size in zip(missing, sizes) if other.number > chunk.number]
-        expect_next(sweep, trainer, (chunk.static, size), later)
-        trained, states = trainer.train(chunk.static, chunk.members, lambda _, at=settings: at, size, 0, progress)
-        write_members(path, trained, states, trials)
-        progress.finished(chunk.members, read_curves(path), fresh=True)
+        result = results.conclude(sweep, folder, table)
+        progress.track(results.figures(result))
+    return result
 
 
 def _confirm(sweep, folder, table, trainer, progress):
@@ -168,6 +178,11 @@ def _confirm(sweep, folder, table, trainer, progress):
 
 def describe(sweep):
     """What a sweep will train, in one sentence."""
+    if sweep.search == OPTUNA:
+        return (
+            f"{sweep.num_trials} trials x {sweep.seeds} seeds = {sweep.num_members:,} runs; Optuna "
+            f"chooses the settings of {min(sweep.batch, sweep.num_trials)} trials at once"
+        )
     groups = sweep.groups()
     needed = max(memory_of(sweep, static) for static, _ in groups)
     together, how = _together(sweep, groups)

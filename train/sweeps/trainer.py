@@ -8,8 +8,9 @@ import numpy as np
 
 from jaxenvs.precision import in_32_bits
 
-from .members import Trained
+from .members import Trained, chunk_path, read_curves, write_members
 from .population import Population
+from .searches import OPTUNA
 
 
 class Lanes:
@@ -77,6 +78,8 @@ class Trainer:
         # The program in use, and the one that a thread makes: (its key, `Lanes`), (its key, a future of them).
         self._current: tuple[Any, Any] = (None, None)
         self._expected: tuple[Any, Any] = (None, None)
+        # Those in use before, where they are needed again: each batch of Optuna's may have all groups.
+        self._kept = {}
 
     def lanes(self, static, size):
         """The `Lanes` of a group, at least `size` of them.
@@ -86,10 +89,14 @@ class Trainer:
             size: a number.
         """
         key = self._key(static, size)
+        if key in self._kept:
+            return self._kept[key]
         if key != self._current[0]:
             expected, future = self._expected
             # Programs of another group are not needed again, but for the winner's.
             self._current = key, future.result() if future and key == expected else self._made(static, key)
+        if self._sweep.search == OPTUNA:
+            self._kept[key] = self._current[1]
         return self._current[1]
 
     def expect(self, static, size, now=None):
@@ -100,7 +107,7 @@ class Trainer:
             now: (static, size) of the program that is in use until then, if it is not made yet.
         """
         key = self._key(static, size)
-        if key in (self._current[0], self._expected[0], now and self._key(*now)):
+        if key in (self._current[0], self._expected[0], now and self._key(*now), *self._kept):
             return
         future = concurrent.futures.Future()
         self._expected = key, future
@@ -146,6 +153,31 @@ class Trainer:
             alive &= finite
             progress.advance(len(members) * (point + 1) / (len(bounds) - 1))
         return Trained(steps_at(plan, bounds), np.stack(returns), alive), states
+
+
+def train_chunks(sweep, folder, chunks, trainer, progress):
+    """Trains some chunks to their end, but for those that are on the disk, and writes what is kept of their members.
+
+    Args:
+        sweep: `SweepPlan`, with their settings.
+        folder: the sweep's.
+        chunks: list of `Chunk`.
+        trainer: `Trainer`.
+        progress: `Progress`.
+    """
+    missing = [chunk for chunk in chunks if not chunk_path(folder, chunk.number).is_file()]
+    for chunk in chunks:
+        if chunk not in missing:
+            progress.finished(chunk.members, read_curves(chunk_path(folder, chunk.number)), fresh=False)
+    sizes = [sweep.lanes_of(chunk, chunks) for chunk in missing]
+    for chunk, size in zip(missing, sizes):
+        path, trials = chunk_path(folder, chunk.number), [sweep.trial_of(member) for member in chunk.members]
+        settings = [sweep.settings[trial] for trial in trials]
+        later = [(other.static, size) for other, size in zip(missing, sizes) if other.number > chunk.number]
+        expect_next(sweep, trainer, (chunk.static, size), later)
+        trained, states = trainer.train(chunk.static, chunk.members, lambda _, at=settings: at, size, 0, progress)
+        write_members(path, trained, states, trials)
+        progress.finished(chunk.members, read_curves(path), fresh=True)
 
 
 def expect_next(sweep, trainer, now, later):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import types
 
 import jax
 import numpy as np
@@ -28,9 +29,32 @@ PLAN = plan_sweep(RUNS, SPACE, trials=4, seeds=2, evaluations=2, episodes=4, con
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
+def tracked():
+    """What a tracker gets: pairs of a method's name and its arguments."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory, tracked):
     folder = tmp_path_factory.mktemp("sweeps") / "one"
-    return folder, driver.begin(PLAN, folder, quiet=True, top=2)
+    methods = {
+        name: lambda *a, method=name, **k: tracked.append((method, (a, k))) for name in ("init", "log", "finish")
+    }
+    return folder, driver.begin(PLAN, folder, quiet=True, top=2, tracker=types.SimpleNamespace(**methods))
+
+
+def test_a_tracker_gets_each_trial_and_the_winner(swept, tracked):
+    _, result = swept
+    (first, (_, given)), *trials, (_, ((best,), options)), (last, _) = tracked
+    assert (first, given["name"], given["config"]["runs"]["algorithm"], last) == ("init", "one", "ppo", "finish")
+    assert [call[1][1]["step"] for call in trials] == [1, 2, 3, 4]
+    rows = {figures["trial"]: figures for _, ((figures,), _) in trials}
+    assert sorted(rows) == [0, 1, 2, 3]
+    for row in result.table:
+        assert rows[row.trial].items() >= {**row.setting, "diverged": row.score.diverged}.items()
+        assert rows[row.trial].get("score") == (None if row.score.diverged else row.score.score)
+    assert (best["best_trial"], best["confirmed"]) == (result.table[0].trial, result.confirmed.score)
+    assert options == {"step": 5}
 
 
 def test_members_that_diverge_rank_last_and_are_reported(swept):
