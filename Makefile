@@ -52,14 +52,16 @@ transfer: venv  ## fly LunarLander's policies in Box2D, and Box2D's here (instal
 	$(PY) -m benchmarks.lander --box2d .interop/box2d/bin/python $(ARGS)
 
 # Each client's pins clash with the others', so each gets its own environment under .interop.
-INTEROP := wrappers sb3 torchrl gymnax rllib
+INTEROP := wrappers sb3 torchrl gymnax ray
+# What is tested in an environment, unless that is only the client of its name.
+TESTS_ray := rllib ray_tune optuna parquet
 # A CUDA build of PyTorch is several gigabytes: TORCH=torch==2.13.0 or the like asks for one that is at hand.
 TORCH ?= torch
 CLIENTS_wrappers := $(TORCH) moviepy array-api-compat
 CLIENTS_sb3 := $(TORCH) stable-baselines3 moviepy
 CLIENTS_torchrl := $(TORCH) torchrl
 CLIENTS_gymnax := gymnax rejax evosax
-CLIENTS_rllib := $(TORCH) 'ray[rllib]'
+CLIENTS_ray := $(TORCH) 'ray[rllib]' optuna tqdm scipy matplotlib tensorboardX
 
 interop: $(INTEROP:%=interop-%)  ## run the clients that others wrote on our environments
 
@@ -67,7 +69,8 @@ interop-%: venv
 	@test -e .interop/$*/ready || { $(PY) -m venv --clear .interop/$* && \
 		.interop/$*/bin/python -m pip install --quiet $(CLIENTS_$*) jax gymnasium optax flax chex pillow pytest pytest-timeout && \
 		touch .interop/$*/ready; }
-	.interop/$*/bin/python -m pytest -W default -p no:cacheprovider tests/interop/test_$*.py
+	.interop/$*/bin/python -m pytest -W default -p no:cacheprovider \
+		$(patsubst %,tests/interop/test_%.py,$(or $(TESTS_$*),$*)) $(ARGS)
 
 lint: venv  ## check style, formatting and types
 	$(PY) -m ruff check

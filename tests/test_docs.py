@@ -22,7 +22,7 @@ import train
 
 ROOT = Path(__file__).parent.parent
 # Their libraries are not in the lock: `make interop` runs these.
-FOREIGN = {"jaxenvs.bridges.gymnax", "jaxenvs.bridges.sb3"}
+FOREIGN = {"jaxenvs.bridges.gymnax", "jaxenvs.bridges.sb3", "train.sweeps.ray_trainable"}
 # Pages whose programs take ten seconds and more to compile.
 LONG_PAGES = {"constants.md", "python.md", "sweeps.md", "write_your_own.md"}
 PAGE_BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
