@@ -13,8 +13,9 @@ from .runs.compiling import request_cpu_devices, wake
 from .runs.plan import RunError, free_folder
 from .sweeps import plots, results
 from .sweeps import sweep as driver
-from .sweeps.plan import plan_sweep, read_sweep
+from .sweeps.plan import plan_sweep
 from .sweeps.space import parse_space
+from .sweeps.stored import read_sweep
 
 
 def sweep(options, plan_of):

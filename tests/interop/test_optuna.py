@@ -15,8 +15,9 @@ from train.sweeps import optuna_search, trainer
 from train.sweeps.distributions import choice, integer, loguniform, uniform
 from train.sweeps.elsewhere import optuna_space
 from train.sweeps.optuna_search import Study
-from train.sweeps.plan import plan_sweep, read_sweep
+from train.sweeps.plan import plan_sweep
 from train.sweeps.statistics import Score
+from train.sweeps.stored import read_sweep
 
 CONFIG = {"num_envs": 4, "num_steps": 8, "segment": 4, "epochs": 1, "minibatches": 2, "hidden": (4,)}
 # With steps as long as the longest of these, the values' loss is not finite any more. What pays decides the return.

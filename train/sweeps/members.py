@@ -12,7 +12,7 @@ from ..runs import checkpoint
 from ..runs.plan import RunError
 from ..runs.sound import looked_at
 from .lineage import last_settings
-from .plan import read_sweep
+from .stored import read_sweep
 
 #: The files of a sweep's folder: a chunk by its number, and the winner's fresh runs.
 CHUNKS, WINNER = "chunks", "winner.npz"

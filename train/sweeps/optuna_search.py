@@ -11,8 +11,8 @@ from ..runs.plan import RunError
 from .elsewhere import check_installed, optuna_space, plain, setting_of
 from .members import chunk_path, read_curves
 from .metrics import metric_of
-from .plan import write_sweep
 from .statistics import score_of
+from .stored import write_sweep
 from .trainer import train_chunks
 
 #: The file of a sweep's folder that keeps the study, unless --storage names another place.

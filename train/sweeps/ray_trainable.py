@@ -17,10 +17,10 @@ from ..runs.compiling import allocate_as_needed, use_compilation_cache
 from .elsewhere import setting_of
 from .members import CHUNKS, Trained, chunk_path, read_curves, write_members
 from .metrics import metric_of
-from .plan import read_sweep, write_sweep
 from .population import Population
 from .space import member_plan
 from .statistics import ranked, score_of
+from .stored import read_sweep, write_sweep
 
 #: In a trial's `config`, the settings of a population of several: {"0": {...}, "1": {...}}.
 SETTINGS = "settings"

@@ -22,9 +22,10 @@ from .distributions import Distribution
 from .elsewhere import check_installed, examples_of, ray_space
 from .members import chunk_path, read_curves
 from .metrics import metric_of
-from .plan import fitting, plan_sweep, read_sweep
+from .plan import fitting, plan_sweep
 from .space import checked_space, field_of, member_plan
 from .statistics import Score, ranked
+from .stored import read_sweep
 from .sweep import runs_of
 
 # Ray's population-based training may still need a checkpoint that is not the last one.

@@ -14,9 +14,10 @@ from ..runs.tracker import Tracker
 from . import asha, optuna_search, pbt, results
 from .lineage import read_lineage, schedule_of
 from .members import CHUNKS, WINNER, write_members
-from .plan import is_sweep, memory_of, plan_sweep, read_sweep, shown, stored_sweep, write_sweep
+from .plan import memory_of, plan_sweep, shown
 from .progress import Progress
 from .searches import OPTUNA
+from .stored import is_sweep, read_sweep, stored_sweep, write_sweep
 from .trainer import Trainer, train_chunks
 
 # What a tracker does not get: the URL of a storage may have a password, and settings come trial by trial.

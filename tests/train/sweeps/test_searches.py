@@ -20,8 +20,9 @@ from train.sweeps import sweep as driver
 from train.sweeps.distributions import grid, uniform
 from train.sweeps.lineage import read_lineage, schedule_of
 from train.sweeps.members import chunk_path, read_curves
-from train.sweeps.plan import plan_sweep, read_sweep
+from train.sweeps.plan import plan_sweep
 from train.sweeps.population import Population
+from train.sweeps.stored import read_sweep
 
 RUNS = Plan(
     algorithm="ppo", env="FiveChoices-v0", constants={}, training={}, curve_as_trained=False,
@@ -252,7 +253,7 @@ def test_a_search_that_was_killed_and_resumed_equals_one_that_was_not(
 def test_a_damaged_file_of_a_search_is_refused_in_a_sentence(tmp_path):
     folder = tmp_path / "sweep"
     (folder / "chunks").mkdir(parents=True)
-    from train.sweeps.plan import write_sweep
+    from train.sweeps.stored import write_sweep
 
     write_sweep(PBT, folder)
     (folder / search_file.SEARCH).write_bytes(b"no archive")

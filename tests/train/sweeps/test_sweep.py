@@ -16,7 +16,8 @@ from train.runs.plan import Plan, RunError
 from train.sweeps import sweep as driver
 from train.sweeps.distributions import grid, uniform
 from train.sweeps.members import chunk_path, read_curves
-from train.sweeps.plan import plan_sweep, read_sweep
+from train.sweeps.plan import plan_sweep
+from train.sweeps.stored import read_sweep
 
 RUNS = Plan(
     algorithm="ppo", env="FiveChoices-v0", constants={}, training={}, curve_as_trained=False,
