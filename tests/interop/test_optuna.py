@@ -147,6 +147,12 @@ def test_a_storage_that_cannot_be_used_is_a_sentence_without_its_password(tmp_pa
         Study(PLAN, tmp_path)
 
 
+def test_a_chunk_that_is_gone_is_not_said_of_the_storage(killed_and_resumed, tmp_path):
+    folder, _ = killed_and_resumed
+    with pytest.raises(RunError, match=r"00000.npz does not exist; remove it, and resume"):
+        Study(PLAN, tmp_path).tell(read_sweep(folder), tmp_path)
+
+
 def test_a_study_of_another_space_is_refused_in_a_sentence(tmp_path):
     Study(PLAN, tmp_path).ask(PLAN)
     other = dataclasses.replace(PLAN, space={"segment": choice(4, 8, 2)}, asker="other")

@@ -164,6 +164,8 @@ class Study:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
                 yield
+        except RunError:  # of a chunk's file
+            raise
         except Exception as error:  # SQLAlchemy, its drivers and Optuna have dozens
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise RunError(f"Optuna's storage {_without_password(self._where)} cannot be used: {reason}") from error
