@@ -20,6 +20,7 @@ from train import ppo
 from train.runs import checkpoint
 from train.sweeps import ray_tune
 from train.sweeps.distributions import choice, grid, integer, loguniform, uniform
+from train.sweeps.members import chunk_path, read_curves
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {"num_envs": 4, "num_steps": 8, "segment": 4, "epochs": 1, "minibatches": 2, "hidden": (4,)}
@@ -113,7 +114,9 @@ def test_its_population_based_training_copies_the_better_with_other_values(tmp_p
     found = ray_tune.ranking(results)
     assert len(found) == 2 and all(2.0 <= one.setting["env.payment"] <= 3.0 for one in found)
     assert all(one.steps == 128 for one in found)
-    # A copy has random numbers of its own.
+    # The copy begins with the evaluations of the better one, and has random numbers of its own.
+    firsts = [read_curves(chunk_path(one.checkpoint.path, 0)).returns[0] for one in found]
+    assert firsts[0] == firsts[1] and found[0].setting != found[1].setting
     keys = [checkpoint.read_arrays(Path(one.checkpoint.path) / "states.npz")[".key"] for one in found]
     assert not np.array_equal(*keys)
 
