@@ -68,8 +68,8 @@ def test_a_module_is_found_by_its_name(monkeypatch):
     )
     tracker = Tracker("my_tracker")
     tracker.begin("one", {})
-    tracker.log({"hidden": (64, 64)}, step=1)
-    assert fake.calls[1] == ("log", ({"hidden": "(64, 64)"}, 1))
+    tracker.log({"hidden": (64, 64), "score": float("nan"), "low": float("-inf"), "trial": 3}, step=1)
+    assert fake.calls[1] == ("log", ({"hidden": "(64, 64)", "trial": 3}, 1))
 
 
 def test_what_is_no_tracker_is_refused(monkeypatch):

@@ -40,6 +40,8 @@ def test_numbers_outside_their_range_get_its_nearest_end():
     found = setting_of(SPACE, {"hidden": "(64, 64)", "gamma": 1.1, "epochs": 0.7})
     assert found == {"hidden": (64, 64), "gamma": 0.99, "epochs": 1}
     assert type(found["epochs"]) is int
+    # As for integers that Ray has multiplied.
+    assert setting_of({"epochs": integer(1, 4)}, {"epochs": 2.6}) == {"epochs": 3}
 
 
 def test_values_that_are_none_of_the_space_are_refused():
