@@ -272,7 +272,13 @@ def test_the_table_says_ours_peer_limit_and_ratios():
     about = {"id": "CartPole-v1"}
     training = [{**about, "subject": "ours, 2 devices", **rate(560e3)}, {**about, "subject": "one core", **rate(1)}]
     training += [{**about, "subject": "matrix product", **rate(1120e3)}]
-    lines = [line.split("  ") for line in short_set.table(limit, step + alone, training, single, bridges)]
+    trained = [
+        {"algorithm": "pqn", "subject": "jaxenvs", **rate(300e3)},
+        {"algorithm": "pqn", "subject": "jaxenvs, 2 devices", **rate(900e3)},
+        {"algorithm": "pqn", "subject": "rejax", **rate(450e3)},
+        {"algorithm": "sac", "subject": "jaxenvs", **rate(7e3)},
+    ]
+    lines = [line.split("  ") for line in short_set.table(limit, step + alone, training, single, bridges, trained)]
     found = [[part.strip() for part in line if part.strip()] for line in lines]
     assert found[0] == ["steps per second", "ours", "peer", "ours/peer", "limit", "ours/limit", "beside ours"]
     assert found[1][1:] == ["100M", "-", "-", "500M", "0.20", "limit: C, threefry2x32-20 as ours"]
@@ -285,6 +291,8 @@ def test_the_table_says_ours_peer_limit_and_ratios():
     assert found[12][1:4] == ["125k", "250k", "0.50"]
     assert found[13][1:4] == ["143k", "71.4k", "2.00"]
     assert found[14][1:4] == ["20M", "25M", "0.80"]
+    assert found[15] == ["PQN, training", "900k", "450k", "2.00", "-", "-", "peer: rejax"]
+    assert found[16][:3] == ["SAC, training", "7k", "-"]
 
 
 def test_calls_are_measured_beside_what_they_cannot_cost_less_than():

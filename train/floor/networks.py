@@ -24,6 +24,20 @@ ACTIVATIONS = {
 NETWORKS = "mlp", "cnn", "small-cnn"
 
 
+def orthogonal(scale):
+    """flax's initialiser of orthogonal kernels, whose batches under `vmap` are drawn one after the other.
+
+    XLA:CPU spreads a batch of decompositions over its threads, and waits for them in one of these. Where as many
+    programs or layers do so as there are threads, all of them wait for ever (jaxlib 0.10.2).
+    """
+    draw = nn.initializers.orthogonal(scale)
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.custom_batching.sequential_vmap(lambda key: draw(key, shape, dtype))(key)
+
+    return init
+
+
 class Dense(nn.Module):
     """An affine layer whose samples are columns, f32[inputs, samples] -> f32[features, samples].
 
@@ -39,7 +53,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, columns):
-        kernel = self.param("kernel", nn.initializers.orthogonal(self.scale), (columns.shape[0], self.features))
+        kernel = self.param("kernel", orthogonal(self.scale), (columns.shape[0], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         if self.centred:
             kernel, bias = kernel - kernel.mean(1, keepdims=True), bias - bias.mean()
@@ -102,7 +116,7 @@ class CNN(nn.Module):
         for channels, kernel, stride in zip(self.channels, self.kernels, self.strides, strict=True):
             convolution = nn.Conv(
                 channels, (kernel, kernel), (stride, stride), padding="VALID", precision=_precision(),
-                kernel_init=nn.initializers.orthogonal(math.sqrt(2)),
+                kernel_init=orthogonal(math.sqrt(2)),
             )  # fmt: skip
             picture = activation(convolution(picture))
         columns = Dense(self.hidden)(picture.reshape(picture.shape[0], -1).T)

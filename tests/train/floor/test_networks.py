@@ -1,4 +1,5 @@
 import math
+import re
 
 import flax.linen as nn
 import jax
@@ -125,6 +126,22 @@ def test_layer_norm_standardises_over_the_features():
     outputs = networks.apply(network, networks.init(network, jax.random.key(1), 5), x)
     np.testing.assert_allclose(outputs.mean(-1), 0.0, atol=1e-5)
     np.testing.assert_allclose(outputs.std(-1), 1.0, rtol=1e-3)
+
+
+def test_kernels_of_a_batch_are_decomposed_one_by_one():
+    def draw(key):
+        return networks.init(NETWORK, key, 5)
+
+    keys = jax.random.split(jax.random.key(0), 4)
+    program = str(jax.make_jaxpr(jax.vmap(draw))(keys))
+    # A batch of decompositions can bring XLA:CPU's threads to a standstill.
+    shapes = re.findall(r"f32\[([\d,]+)\] = qr\[", program)
+    assert shapes and all(shape.count(",") == 1 for shape in shapes)
+    together = jax.jit(jax.vmap(draw))(keys)
+    for index, key in enumerate(keys):
+        jax.tree.map(
+            lambda many, one, index=index: np.testing.assert_allclose(many[index], one, atol=1e-6), together, draw(key)
+        )
 
 
 @EITHER
