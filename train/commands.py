@@ -12,12 +12,14 @@ from .presets import ACCELERATOR, ALGORITHMS, preset
 
 
 def train(options):
-    from .runs import memory, run
+    from .runs import hosts, memory, run
     from .runs.plan import free_folder
 
     plan, devices = plan_of(options)
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
     _user_errors(memory.check_episodes, plan, episodes)
+    if not hosts.first():
+        return _joined(_user_errors(run.begin, plan, Path(options.out or ""), devices=devices, keep=options.keep))
     folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
@@ -38,7 +40,7 @@ def train(options):
 
 
 def resume(options):
-    from .runs import run, trust
+    from .runs import hosts, run, trust
     from .runs.plan import SWEEP, read_plan
 
     if (options.run / SWEEP).is_file():
@@ -56,6 +58,8 @@ def resume(options):
         save_every=options.save_every, keep=options.keep, accept_changes=options.accept_changes,
         tracker=options.tracker,
     )  # fmt: skip
+    if not hosts.first():
+        return _joined(ended)
     return _finish(options, options.run, ended)
 
 
@@ -106,13 +110,46 @@ def _counted(devices):
     return f"{devices} device{'s' * (devices > 1)}"
 
 
+def _joined(ended):
+    """The exit status of a process that is not the first: it leaves the rest to that one."""
+    from .runs import hosts, run
+
+    hosts.stop()
+    return {run.Ending.TERMINATED: 143, run.Ending.FINISHED: 0}.get(ended, 130)
+
+
+def _shared_devices(options, algorithm, config):
+    """How many devices train, of all processes together; joins the processes."""
+    import jax
+
+    from jaxenvs.devices import num_cores
+
+    from .runs import hosts
+    from .runs.compiling import request_cpu_devices
+
+    processes = hosts.start(options.coordinator, options.num_processes, options.process_id)
+    useful = [n for n in range(1, num_cores() + 1) if algorithm.useful_devices(config, n * processes) == n * processes]
+    wanted = options.devices or max(useful, default=1)
+    there = request_cpu_devices(wanted)
+    mine = there if jax.default_backend() == "cpu" else options.devices or jax.local_device_count()
+    hosts.meet(mine)
+    _user_errors(algorithm.check, config, mine * processes)
+    return mine * processes
+
+
 def _devices(options, algorithm, config):
     """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
     from jaxenvs.devices import num_cores
 
     from .runs.compiling import request_cpu_devices, wake
+    from .runs.plan import RunError
 
     _user_errors(algorithm.check, config)
+    if options.distributed:
+        return _shared_devices(options, algorithm, config)
+    alone = [name for name in ("coordinator", "num_processes", "process_id") if getattr(options, name) is not None]
+    if alone:
+        raise RunError(f"--{alone[0].replace('_', '-')} needs --distributed")
     wanted = options.devices or algorithm.useful_devices(config, num_cores())
     _user_errors(algorithm.check, config, wanted)
     there = request_cpu_devices(wanted)
@@ -142,9 +179,10 @@ def _finish(options, folder, ended):
 
     There are none after a SIGTERM or a second Ctrl-C: there, the process must end soon.
     """
-    from .runs import run
+    from .runs import hosts, run
     from .runs.checkpoint import replacing
 
+    hosts.stop()
     if ended in (run.Ending.TERMINATED, run.Ending.INTERRUPTED):
         print(f"stopped, and saved; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
         return 143 if ended is run.Ending.TERMINATED else 130

@@ -4,7 +4,7 @@ import math
 import time
 from pathlib import Path
 
-from . import checkpoint
+from . import checkpoint, hosts
 from .states import BEST, STATE
 
 # Seconds between two looks at signals, within a chunk.
@@ -15,7 +15,7 @@ class Saver:
     """Saves a run's checkpoints, and knows when the next one is due.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder; in other processes than the first it is not written into.
         about: the run's `identity`, kept in each checkpoint.
         every: seconds between two checkpoints, at most.
         keep: how many of the newest checkpoints are kept.
@@ -23,22 +23,22 @@ class Saver:
 
     def __init__(self, folder, about, every, keep):
         self._folder, self._about, self._every, self._keep = Path(folder), about, every, keep
-        self._saved = time.perf_counter()
+        self._saved, self._newest = time.perf_counter(), None
         #: Seconds of an update; None before the first.
         self.update = None
 
     def updates(self, most):
-        """As many updates as there are between two looks at signals."""
-        return 1 if self.update is None else max(1, min(most, int(_GLANCE / self.update)))
+        """As many updates as there are between two looks at signals; the same in all processes."""
+        return hosts.told(1 if self.update is None else max(1, min(most, int(_GLANCE / self.update))))
 
     @property
     def due(self):
-        """Whether the last checkpoint is too old."""
-        return time.perf_counter() - self._saved > self._every
+        """Whether the last checkpoint is too old; the same in all processes."""
+        return hosts.told(time.perf_counter() - self._saved > self._every)
 
     def save(self, state):
-        checkpoint.save(self._folder / STATE, state, about=self._about, keep=self._keep)
-        self._saved = time.perf_counter()
+        checkpoint.save(self._path(STATE), state, about=self._about, keep=self._keep)
+        self._saved, self._newest = time.perf_counter(), int(state.updates)
 
     def keep_if_best(self, state, rows):
         """Saves the state as the best one if its row, the last, has the highest evaluation; the first of equals counts.
@@ -46,5 +46,13 @@ class Saver:
         `resume` calls it for the state that it starts from, so a crash between the two saves loses nothing.
         """
         means = [row.get("eval_mean", -math.inf) for row in rows]
-        if means and means.index(max(means)) == len(means) - 1:
-            checkpoint.save(self._folder / BEST, state, about=self._about)
+        if not means or means.index(max(means)) != len(means) - 1:
+            return
+        if self._newest != int(state.updates):
+            checkpoint.save(self._path(BEST), state, about=self._about)
+        elif hosts.first():
+            # The newest checkpoint is this state: it gets a second name.
+            checkpoint.copy(self._folder / STATE, self._folder / BEST)
+
+    def _path(self, name):
+        return self._folder / name if hosts.first() else None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxenvs.random import fusable
+from train.runs import checkpoint
 from train.runs.checkpoint import CheckpointError, Damaged, about, load, older, save
 
 
@@ -168,14 +169,14 @@ def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
-def half_written(file, **_):
+def half_written(file, array):
     file.write(b"half")
     raise OSError("no space left on device")
 
 
 @pytest.mark.parametrize(
     ("module", "name", "replacement", "error"),
-    [(np, "savez", half_written, OSError), (os, "fsync", interrupted, KeyboardInterrupt),
+    [(checkpoint, "_write", half_written, OSError), (os, "fsync", interrupted, KeyboardInterrupt),
      (os, "replace", interrupted, KeyboardInterrupt)],
     ids=["writing", "syncing", "replacing"],
 )  # fmt: skip
