@@ -49,10 +49,13 @@ def resume(options):
         return _user_errors(sweeping.resume, options)
     trust.check(options.run, options.trust)
     plan = read_plan(options.run)
-    if options.total_steps is None and _is_finished(options.run):
-        return 0
-    _say_what_is_missing(options)
+    # Before anything is computed, as the CPU is split into devices then.
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
+    if options.total_steps is None and _is_finished(options.run):
+        hosts.stop()
+        return 0
+    if hosts.first():
+        _say_what_is_missing(options)
     ended = _user_errors(
         run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps,
         save_every=options.save_every, keep=options.keep, accept_changes=options.accept_changes,
@@ -83,7 +86,7 @@ def export(options):
 
 def _is_finished(folder):
     """Whether a run has come to its end and has its last evaluation; if so, says it."""
-    from .runs import run
+    from .runs import hosts, run
 
     plan, state = run.read(folder)
     steps = plan.steps_after(state.updates)
@@ -91,6 +94,8 @@ def _is_finished(folder):
     evaluation = Path(folder) / "evaluation.json"
     if not (reached or int(state.updates) >= plan.num_updates) or _steps_of(evaluation) != steps:
         return False
+    if not hosts.first():
+        return True
     why = f"it reached a return of {plan.until:g} at" if reached else "it made all its"
     print(f"{folder} is finished: {why} {steps:,} steps, and nothing was changed.", file=sys.stderr)
     if not reached:

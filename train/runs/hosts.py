@@ -32,11 +32,13 @@ def start(coordinator=None, num_processes=None, process_id=None):
         num_processes: how many processes there are.
         process_id: the number of this one, from 0.
     Returns:
-        The number of processes.
+        The number of processes. Where the caller has joined them already, the arguments are not used.
     Raises:
         RunError: for values out of range, or where the others cannot be found.
     """
     _check(coordinator, num_processes, process_id)
+    if jax.distributed.is_initialized():  # by the caller, such as Ray Train
+        return _runtime().num_processes
     # CPUs exchange by gloo. SIGTERM stays with the driver.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.config.update("jax_enable_preemption_service", False)

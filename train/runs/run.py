@@ -6,16 +6,18 @@ import enum
 import functools
 import math
 import signal
+import threading
 import time
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from ..floor.episodes import merged
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import mesh_of
 from ..presets import ALGORITHMS
-from . import checkpoint, hosts, sound, states
+from . import checkpoint, hosts, memory, sound, states
 from .identity import identity, require_same, require_same_in_all
 from .lock import locked
 from .log import Log, Progress, Rows, read_rows
@@ -143,11 +145,14 @@ def resume(
                 write_plan(plan, folder)
             if hosts.first() and used and used != folder / STATE and (folder / STATE).exists():
                 states.put_aside(folder / STATE)
+            saver = Saver(folder, now, save_every, keep)
+            if used is None:
+                # As in `begin`: figures without a checkpoint would be taken for a run that has lost it.
+                saver.save(state)
             if hosts.first():
                 tracker.begin(folder.resolve().name, stored_form(plan))
             upto = plan.steps_after(state.updates)
             log = Log(folder, upto=upto, tracker=tracker) if hosts.first() else Rows(folder, upto=upto)
-            saver = Saver(folder, now, save_every, keep)
             return _run_on(plan, folder, state, log, quiet, programs, began, saver)
 
 
@@ -182,6 +187,7 @@ def reached(plan, rows):
 
 
 def _mesh(plan, devices):
+    memory.check_updates(plan)
     ALGORITHMS[plan.algorithm].check(plan.config, devices)
     return mesh_of(devices, hosts.count())
 
@@ -261,6 +267,8 @@ def _advanced(plan, folder, state, end, programs, interrupt, saver):
         state, metrics = jax.block_until_ready(programs.advance(state, count))
         took = time.perf_counter() - began
         saver.update, seconds = took / count, seconds + took
+        # In 64 bits: a device's sums of 32 bits lose steps beyond 2**24.
+        metrics = jax.tree.map(lambda x: np.asarray(x, np.float64), metrics)
         total = metrics if total is None else merged(total, metrics)
         if sound.broken(state):
             raise _diverged(plan, folder, programs)
@@ -304,7 +312,10 @@ class _Interrupt:
 
     def __enter__(self):
         self._heard, self._agreed = 0, 0
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        # Python has signals in the main thread alone; Ray Train, for one, trains in another.
+        main = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+        self._before = {s: signal.signal(s, self._ask) for s in signals}
         return self
 
     def _ask(self, number, frame):

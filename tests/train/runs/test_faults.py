@@ -146,11 +146,20 @@ def test_processes_that_start_together_get_folders_of_their_own(tmp_path):
     assert sorted(folders) == [str(tmp_path / f"run-{number}") for number in range(1, 9)]
 
 
-def test_a_run_that_was_killed_in_its_first_save_is_resumed_from_its_seed(finished, copy):
+def test_a_run_that_was_killed_in_its_first_save_is_resumed_from_its_seed(finished, copy, monkeypatch):
     for path in copy.iterdir():
         if path.name != "config.json":
             path.unlink()
     (copy / ".state.npz.12345").write_bytes(b"half")
+
+    def killed(self, row):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Log, "write", killed)
+        run.resume(copy, quiet=True)
+    # Figures without a checkpoint could not be resumed.
+    assert (copy / "metrics.jsonl").exists() and (copy / "state.npz").exists()
     assert run.resume(copy, quiet=True)
     assert stored(copy) == stored(finished)
     assert not (copy / ".state.npz.12345").exists()
@@ -248,3 +257,14 @@ def test_what_a_symbolic_link_points_to_is_never_written(finished, copy, tmp_pat
     with pytest.raises(OSError), locked(copy):
         pass
     assert others[0].read_text() == "mine"
+
+
+def test_a_run_goes_on_beyond_two_to_the_31_steps(copy):
+    _, state = run.read(copy)
+    late, about = state._replace(updates=jnp.int32(2**26 - 1)), checkpoint.about(copy / "state.npz")
+    checkpoint.save(copy / "state.npz", late, about=about)
+    with pytest.raises(ValueError, match="--total-steps must be at most 68,719,476,704 for this configuration"):
+        run.resume(copy, quiet=True, total_steps=2**36)
+    assert run.resume(copy, quiet=True, total_steps=2**31 + 32)
+    assert int(run.read(copy)[1].updates) == 2**26 + 1
+    assert read_rows(copy / "metrics.jsonl")[-1]["steps"] == 2**31 + 32
