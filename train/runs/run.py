@@ -146,6 +146,8 @@ def resume(
             if hosts.first() and used and used != folder / STATE and (folder / STATE).exists():
                 states.put_aside(folder / STATE)
             saver = Saver(folder, now, save_every, keep)
+            if used == folder / STATE:
+                saver.found(state)
             if used is None:
                 # As in `begin`: figures without a checkpoint would be taken for a run that has lost it.
                 saver.save(state)
@@ -244,9 +246,10 @@ def _run_on(plan, folder, state, log, quiet, programs, began, saver):
             count = int(state.updates) - done
             row = _row(plan, state, metrics, count, seconds) | programs.assess(state)
             log.write(row)
-            saver.save(state)
+            saver.save_if_cheap(state)
             saver.keep_if_best(state, log.rows)
             progress.advance(count * plan.steps_per_update, row)
+        saver.save(state)
         if reached(plan, log.rows):
             last = log.rows[-1]
             progress.say(f"a return of {plan.until:g} is reached: {last['eval_mean']:.6g} at {last['steps']:,} steps")

@@ -60,6 +60,7 @@ def test_two_processes_learn_what_one_learns_and_survive_the_loss_of_one(tmp_pat
         time.sleep(0.05)
     assert both[0].poll() is None, said[0].read_text()
     both[1].send_signal(signal.SIGKILL)
+    assert both[1].wait(ENDS_WITHIN) == -signal.SIGKILL
     assert both[0].wait(ENDS_WITHIN) == 1
     assert "error: process 1 of this run has ended, so process 0 ends as well; what was saved is kept" in (
         said[0].read_text()
