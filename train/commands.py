@@ -18,9 +18,12 @@ def train(options):
     plan, devices = plan_of(options)
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
     _user_errors(memory.check_episodes, plan, episodes)
+    name = options.out or ""
+    if not name and hosts.first():
+        name = str(free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}"))
+    folder = Path(hosts.told_text(name))
     if not hosts.first():
-        return _joined(_user_errors(run.begin, plan, Path(options.out or ""), devices=devices, keep=options.keep))
-    folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
+        return _joined(_user_errors(run.begin, plan, folder, devices=devices, keep=options.keep))
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
     _say_what_is_missing(options)

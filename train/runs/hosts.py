@@ -153,7 +153,7 @@ def only_first(manager):
                 stack.enter_context(manager())
             except (RunError, OSError) as caught:
                 error = caught
-        if message := _text(str(error) if error else ""):
+        if message := told_text(str(error) if error else ""):
             raise error or RunError(f"process 0: {message}")
         yield
 
@@ -183,8 +183,8 @@ def failed(status):
     return status
 
 
-def _text(message):
-    """The first process's message."""
+def told_text(message):
+    """The first process's text, cut after a kilobyte."""
     if _watch is None:
         return message
     data = np.zeros(_MESSAGE, np.uint8)
@@ -219,9 +219,3 @@ def _runtime():
 
 def _brief(error):
     return str(error).splitlines()[0]
-
-
-def warn(text):
-    """A line on the standard error, of the first process."""
-    if first():
-        print(text, file=sys.stderr)
