@@ -57,7 +57,7 @@ def traffic(name, config, envs):
         else:
             # TD3's policy has fewer gradient steps than its critics; SAC's temperature has its own.
             parts = {part: numbers(params) for part, params in state.learner.params._asdict().items()}
-            steps = dict.fromkeys(parts, config.gradient_steps)
+            steps = dict.fromkeys(parts, int(config.gradient_steps))
             steps["actor"] //= getattr(config, "policy_delay", 1)
             parameters, exchanges, words = sum(parts.values()), sum(steps.values()), words + axes
             exchanged = sum(steps[part] * parts[part] for part in parts)

@@ -87,7 +87,7 @@ def meet(devices):
     counts = _gathered(devices)
     if len(set(counts)) > 1:
         raise RunError(f"all processes must have as many devices, got {', '.join(map(str, counts))}; set --devices")
-    host = _runtime().coordinator_address.rpartition(":")[0].strip("[]")
+    host = str(_runtime().coordinator_address).rpartition(":")[0].strip("[]")
     watch = Watch(host, jax.process_index(), jax.process_count())
     watch.open(*_broadcast(np.array(watch.listen(), np.int64)).tolist())
     _watch = watch
