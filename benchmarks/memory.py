@@ -210,7 +210,7 @@ def note():
     """Resident bytes now; from here on `peak` counts, where the kernel lets its mark be reset (Linux)."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
+        return resident()
     except OSError:
         return peak()
 
@@ -222,6 +222,11 @@ def peak():
     except OSError:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else most * 1024
+
+
+def resident():
+    """Resident bytes now (Linux)."""
+    return _status("VmRSS")
 
 
 def _status(name):

@@ -155,3 +155,17 @@ def test_an_author_who_errs_is_told_once():
     with pytest.raises(TypeError, match="no such thing") as caught:
         environment(wrong, False).reset(jax.random.key(0))
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("kind", [jaxenvs.random.fusable, jaxenvs.random.fast], ids=["fusable", "fast"])
+def test_draws_outside_jit_compile_once(kind):
+    compiled = []
+    count = lambda event, seconds, **_: event.endswith("backend_compile_duration") and compiled.append(event)  # noqa: E731
+    jax.monitoring.register_event_duration_secs_listener(count)
+    found = []
+    for seed in (3, 4, 5):
+        key = kind(jax.random.key(seed))
+        jax.random.uniform(jax.random.split(jax.random.fold_in(key, seed))[0], (3,)).block_until_ready()
+        found.append(len(compiled))
+    jax.monitoring.unregister_event_duration_listener(count)
+    assert found[0] > 0 and found[1:] == [found[0]] * 2

@@ -25,7 +25,10 @@ from .presets import ALGORITHMS
 from .sweep_options import add_sweep
 
 # The smallest allowed values of these options.
-_MINIMA = {"total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1, "keep": 1, "trials": 1, "top": 0}
+_MINIMA = {
+    "total_steps": 1, "episodes": 1, "film_episodes": 0, "devices": 1, "keep": 1, "trials": 1, "top": 0,
+    "num_processes": 1, "process_id": 0,
+}  # fmt: skip
 # Episodes of a film are played together, and kept to be drawn.
 _LONGEST_FILM = 1000
 
@@ -45,6 +48,7 @@ def main(arguments=None, program="python -m train"):
 def _run(options):
     from jaxenvs.precision import in_32_bits
 
+    from .runs import hosts
     from .runs.compiling import allocate_as_needed
     from .runs.plan import RunError
 
@@ -61,14 +65,18 @@ def _run(options):
         return in_32_bits(options.command)(options)
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return hosts.failed(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}; what was saved before is kept", file=sys.stderr)
-        return 1
+        return hosts.failed(1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        return 130
+        return hosts.failed(130)
+    except BaseException:
+        # The others must not wait for this process.
+        hosts.stop(failed=True)
+        raise
 
 
 def _parser(program="python -m train"):
@@ -225,6 +233,14 @@ def _add_report_options(command):
     command.add_argument("--keep", type=integer, default=2, help="how many of the newest checkpoints are kept")
     add_tracker(command)
     command.add_argument("--quiet", action="store_true", help="no progress")
+    command.add_argument(
+        "--distributed", action="store_true",
+        help="train in several processes, on one machine or many, that a cluster (Slurm, Open MPI, Kubernetes) or the "
+        "next three options name; --devices is then for each process",
+    )  # fmt: skip
+    command.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
+    command.add_argument("--num-processes", type=integer, metavar="N", help="how many processes there are")
+    command.add_argument("--process-id", type=integer, metavar="I", help="the number of this one, from 0")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,18 @@ from .presets import ACCELERATOR, ALGORITHMS, preset
 
 
 def train(options):
-    from .runs import memory, run
+    from .runs import hosts, memory, run
     from .runs.plan import free_folder
 
     plan, devices = plan_of(options)
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
     _user_errors(memory.check_episodes, plan, episodes)
-    folder = Path(options.out) if options.out else free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}")
+    name = options.out or ""
+    if not name and hosts.first():
+        name = str(free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}"))
+    folder = Path(hosts.told_text(name))
+    if not hosts.first():
+        return _joined(_user_errors(run.begin, plan, folder, devices=devices, keep=options.keep))
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
     _say_what_is_missing(options)
@@ -38,7 +43,7 @@ def train(options):
 
 
 def resume(options):
-    from .runs import run, trust
+    from .runs import hosts, run, trust
     from .runs.plan import SWEEP, read_plan
 
     if (options.run / SWEEP).is_file():
@@ -47,15 +52,20 @@ def resume(options):
         return _user_errors(sweeping.resume, options)
     trust.check(options.run, options.trust)
     plan = read_plan(options.run)
-    if options.total_steps is None and _is_finished(options.run):
-        return 0
-    _say_what_is_missing(options)
+    # Before anything is computed, as the CPU is split into devices then.
     devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
+    if options.total_steps is None and _is_finished(options.run):
+        hosts.stop()
+        return 0
+    if hosts.first():
+        _say_what_is_missing(options)
     ended = _user_errors(
         run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps,
         save_every=options.save_every, keep=options.keep, accept_changes=options.accept_changes,
         tracker=options.tracker,
     )  # fmt: skip
+    if not hosts.first():
+        return _joined(ended)
     return _finish(options, options.run, ended)
 
 
@@ -79,7 +89,7 @@ def export(options):
 
 def _is_finished(folder):
     """Whether a run has come to its end and has its last evaluation; if so, says it."""
-    from .runs import run
+    from .runs import hosts, run
 
     plan, state = run.read(folder)
     steps = plan.steps_after(state.updates)
@@ -87,6 +97,8 @@ def _is_finished(folder):
     evaluation = Path(folder) / "evaluation.json"
     if not (reached or int(state.updates) >= plan.num_updates) or _steps_of(evaluation) != steps:
         return False
+    if not hosts.first():
+        return True
     why = f"it reached a return of {plan.until:g} at" if reached else "it made all its"
     print(f"{folder} is finished: {why} {steps:,} steps, and nothing was changed.", file=sys.stderr)
     if not reached:
@@ -106,13 +118,46 @@ def _counted(devices):
     return f"{devices} device{'s' * (devices > 1)}"
 
 
+def _joined(ended):
+    """The exit status of a process that is not the first: it leaves the rest to that one."""
+    from .runs import hosts, run
+
+    hosts.stop()
+    return {run.Ending.TERMINATED: 143, run.Ending.FINISHED: 0}.get(ended, 130)
+
+
+def _shared_devices(options, algorithm, config):
+    """How many devices train, of all processes together; joins the processes."""
+    import jax
+
+    from jaxenvs.devices import num_cores
+
+    from .runs import hosts
+    from .runs.compiling import request_cpu_devices
+
+    processes = hosts.start(options.coordinator, options.num_processes, options.process_id)
+    useful = [n for n in range(1, num_cores() + 1) if algorithm.useful_devices(config, n * processes) == n * processes]
+    wanted = options.devices or max(useful, default=1)
+    there = request_cpu_devices(wanted)
+    mine = there if jax.default_backend() == "cpu" else options.devices or jax.local_device_count()
+    hosts.meet(mine)
+    _user_errors(algorithm.check, config, mine * processes)
+    return mine * processes
+
+
 def _devices(options, algorithm, config):
     """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
     from jaxenvs.devices import num_cores
 
     from .runs.compiling import request_cpu_devices, wake
+    from .runs.plan import RunError
 
     _user_errors(algorithm.check, config)
+    if options.distributed:
+        return _shared_devices(options, algorithm, config)
+    alone = [name for name in ("coordinator", "num_processes", "process_id") if getattr(options, name) is not None]
+    if alone:
+        raise RunError(f"--{alone[0].replace('_', '-')} needs --distributed")
     wanted = options.devices or algorithm.useful_devices(config, num_cores())
     _user_errors(algorithm.check, config, wanted)
     there = request_cpu_devices(wanted)
@@ -142,9 +187,10 @@ def _finish(options, folder, ended):
 
     There are none after a SIGTERM or a second Ctrl-C: there, the process must end soon.
     """
-    from .runs import run
+    from .runs import hosts, run
     from .runs.checkpoint import replacing
 
+    hosts.stop()
     if ended in (run.Ending.TERMINATED, run.Ending.INTERRUPTED):
         print(f"stopped, and saved; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
         return 143 if ended is run.Ending.TERMINATED else 130

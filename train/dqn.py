@@ -84,7 +84,7 @@ class Config:
     #: Steps with random actions before the first update, over all environments.
     learning_starts: int = static(1024, low=1)
     #: Gradient steps from one update of the target network to the next.
-    target_every: int = static(1, low=1)
+    target_every: int = static(1, low=1, high=200_000)
     #: Steps of reward in a target.
     n_step: int = static(1, low=1)
     #: Quantiles of the return that are learned for each action; 1 learns the mean.
@@ -321,13 +321,18 @@ def loss(config, envs, params, batch, target_values):
     return total, {"value_loss": total, "value": chosen.mean()}
 
 
+def since_target(config, updates):
+    """Gradient steps since the last whole `target_every` of them, i32[]: those of a long run are more than 2**31."""
+    return (updates % config.target_every) * (config.gradient_steps % config.target_every) % config.target_every
+
+
 def follow(config, target, params, made):
     """The target network after a gradient step.
 
     Args:
         config: `Config`.
         target, params: parameters of the target network before, and of the learning network.
-        made: i32[], gradient steps made, this one included.
+        made: i32[], gradient steps made, this one included; a multiple of `target_every` may be left out.
     Returns:
         Parameters: `tau` of the way closer if `made` is a multiple of `target_every`, the same otherwise.
     """
@@ -439,7 +444,7 @@ def _learn(config, envs, state, key, mesh):
     learner = state.params, state.target, state.optimiser
     (params, target, optimiser), parts = per_device(
         mesh, learn, batches, axis=1, together=True, config=config, step_size=learning_rate(config, state.updates),
-        made=state.updates * config.gradient_steps, learner=learner,
+        made=since_target(config, state.updates), learner=learner,
     )  # fmt: skip
     return params, target, optimiser, {name: part.mean() for name, part in parts.items()}
 

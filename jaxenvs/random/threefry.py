@@ -162,6 +162,10 @@ def _computed_once(key, words):
     that made runs three times slower, and some compilations never ended (jax 0.12). The result of a branch is stored.
     """
 
+    # Outside `jit` nothing is fused, and a conditional would be compiled at each call.
+    if not any(isinstance(x, jax.core.Tracer) for x in (key, jnp.zeros(()))):
+        return words()
+
     def stored(key):
         # Always true, but no compiler pass can know it.
         always = jnp.minimum(key[0] | jnp.uint32(1), jnp.uint32(1)) == 1

@@ -23,7 +23,7 @@ from train.floor.episodes import Metrics
 from train.floor.evaluate import evaluate
 from train.floor.heads import KINDS
 from train.presets import ALGORITHMS
-from train.runs import checkpoint, run
+from train.runs import checkpoint, run, sound
 from train.runs.plan import Plan
 
 
@@ -402,3 +402,28 @@ def test_the_command_line_trains_evaluates_films_and_resumes(name, tmp_path, cap
     assert main(["evaluate", str(folder), "--episodes", "4"]) == 0
     assert json.loads(capsys.readouterr().out)["episodes"] == 4
     assert main(["resume", str(folder), "--film-episodes", "0", "--episodes", "4", "--quiet"]) == 0
+
+
+@each
+def test_counters_hold_near_the_largest_number_of_updates(name):
+    case, last = CASES[name], 2**31 - 1
+    envs, config = case.envs(), case.module.scheduled(case.tiny, last)
+
+    def late(path, leaf):
+        field = jax.tree_util.keystr(path)
+        if field == ".updates":
+            return jnp.int32(last - 2)
+        if field.endswith(".count"):
+            return jnp.full_like(leaf, last if jnp.issubdtype(leaf.dtype, jnp.integer) else 3e9)
+        return leaf
+
+    begun = jax.jit(case.module.init)(case.tiny, envs, jax.random.key(0))
+    state = jax.tree_util.tree_map_with_path(late, begun)
+    for _ in range(2):
+        state, metrics = case.module.update(config, envs, state)
+    assert int(state.updates) == last
+    counters = [x for x in jax.tree.leaves(state._replace(**{"key": ()})) if jnp.issubdtype(x.dtype, jnp.signedinteger)]
+    assert all(int(x.min()) >= 0 for x in counters) and not sound.broken(state)
+    if "learning_rate" in metrics.means:
+        expected = case.tiny.learning_rate * case.tiny.final_learning_rate
+        assert float(metrics.means["learning_rate"]) == pytest.approx(expected, abs=1e-9)

@@ -144,3 +144,11 @@ def test_a_loop_of_updates_copies_no_buffer():
     text = compiled(jax.jit(loop, donate_argnums=0).lower(state), options).as_text() or ""
     buffers = r"(\w+\[28,4\]|f32\[28,4,2\])"
     assert re.search(rf"{buffers}\S* dynamic-update-slice\(", text) and not re.search(rf"{buffers}\S* copy\(", text)
+
+
+def test_the_target_follows_at_the_right_step_however_long_the_run():
+    config = dqn.Config(target_every=7, gradient_steps=5)
+    for updates in (0, 1, 6, 2**31 - 2):
+        assert int(dqn.since_target(config, jnp.int32(updates))) == updates * 5 % 7
+    most = dqn.Config(target_every=200_000, gradient_steps=9_999)
+    assert int(dqn.since_target(most, jnp.int32(199_999))) == 199_999 * 9_999 % 200_000

@@ -57,14 +57,15 @@ def no_metrics(like):
 
 
 def merged(first, second):
-    """The metrics of two updates; `means` are summed, so divide them by the number of updates."""
+    """The metrics of two updates, JAX or NumPy arrays; `means` are summed: divide them by the number of updates."""
+    xp = np if isinstance(first.episodes, np.ndarray | np.generic) else jnp
     return Metrics(
         episodes=first.episodes + second.episodes,
         return_sum=first.return_sum + second.return_sum,
-        return_min=jnp.minimum(first.return_min, second.return_min),
-        return_max=jnp.maximum(first.return_max, second.return_max),
+        return_min=xp.minimum(first.return_min, second.return_min),
+        return_max=xp.maximum(first.return_max, second.return_max),
         length_sum=first.length_sum + second.length_sum,
-        means=jax.tree.map(jnp.add, first.means, second.means),
+        means=jax.tree.map(xp.add, first.means, second.means),
     )
 
 

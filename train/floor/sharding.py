@@ -1,6 +1,7 @@
 """Sharding helpers: meshes, placement, and averaging gradients."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -8,16 +9,39 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 AXIS = "devices"
 
 
-def mesh_of(count):
-    """A mesh of the first `count` devices; None for one, which needs no mesh.
+def mesh_of(count, processes=1):
+    """A mesh of the first `count` devices, or of as many of each process; None for one, which needs no mesh.
 
     Raises:
-        ValueError: if there are fewer devices.
+        ValueError: if there are fewer devices, or if the processes cannot have the same number of them.
     """
     found = jax.devices()
-    if not 1 <= count <= len(found):
-        raise ValueError(f"devices must be from 1 to the {len(found)} that JAX has here, got {count}")
+    if not 1 <= count <= len(found) or count % processes:
+        several = f", and a multiple of the {processes} processes" if processes > 1 else ""
+        raise ValueError(f"devices must be from 1 to the {len(found)} that JAX has here{several}, got {count}")
+    if processes > 1:
+        each = [[device for device in found if device.process_index == index] for index in range(processes)]
+        found = [device for devices in each for device in devices[: count // processes]]
+        if len(found) < count:
+            raise ValueError(f"each of the {processes} processes must have {count // processes} devices")
     return Mesh(np.array(found[:count]), (AXIS,)) if count > 1 else None
+
+
+def place(tree, shardings):
+    """A pytree where `shardings` says, whatever process has those devices; each process gives the same values."""
+    return jax.tree.map(_placed, tree, shardings)
+
+
+def _placed(leaf, sharding):
+    if sharding.is_fully_addressable:
+        return jax.device_put(leaf, sharding)
+    if not getattr(leaf, "is_fully_addressable", True):
+        return leaf
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = _placed(jax.random.key_data(leaf), sharding)
+        return jax.random.wrap_key_data(data, impl=leaf.dtype._impl)
+    array = np.asarray(leaf)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
 
 def batch_sharding(mesh, tree, axis=0):

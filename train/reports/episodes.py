@@ -1,5 +1,6 @@
 """Full episodes of policies as the frames of a film, with what happens written above each picture."""
 
+import functools
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +9,6 @@ import jax
 import numpy as np
 
 from jaxenvs import make_vec
-from jaxenvs.random import fusable
 from jaxenvs.render.caption import captioned
 from jaxenvs.rollout import scan_steps
 
@@ -100,23 +100,15 @@ def play(env, act, arguments, key, count, limit):
     """
     check_film(env, count, limit)
     envs = make_vec(env, count, max_episode_steps=limit or _MOST_STEPS)
-    reset_key, run_key = jax.random.split(fusable(key))
+    # Outside `jit`, a fusable key would compile each of its uses.
+    reset_key, run_key = jax.random.split(key)
 
-    def collect(moment):
-        return moment.moved, moment.step.reward, moment.step.terminated | moment.step.truncated
-
-    @jax.jit
-    def advance(envs, arguments, key, state, obs):
-        def policy(key, obs):
-            return act(arguments, key, obs)
-
-        return scan_steps(envs, policy, key, state, obs, min(_CHUNK, limit or _CHUNK), collect)
-
-    state, obs = envs.reset(reset_key)
+    steps, (state, obs) = min(_CHUNK, limit or _CHUNK), envs.reset(reset_key)
     first, chunks, over = jax.device_get(state.env_state), [], np.zeros(count, bool)
     while not over.all():
-        state, obs, steps = advance(envs, arguments, jax.random.fold_in(run_key, len(chunks)), state, obs)
-        chunks.append(jax.device_get(steps))
+        chunk_key = jax.random.fold_in(run_key, len(chunks))
+        state, obs, moments = _advance(act, steps, envs, arguments, chunk_key, state, obs)
+        chunks.append(jax.device_get(moments))
         over |= chunks[-1][-1].any(axis=0)
     states, rewards, done = jax.tree.map(lambda *x: np.concatenate(x), *chunks)
     states = jax.tree.map(lambda a, b: np.concatenate([a[None], b]), first, states)
@@ -125,6 +117,19 @@ def play(env, act, arguments, key, count, limit):
         Episode(jax.tree.map(lambda x, e=e, n=n: x[: n + 1, e], states), rewards[:n, e])
         for e, n in enumerate(lengths.tolist())
     ]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _advance(act, num_steps, envs, arguments, key, state, obs):
+    """Some steps: (state, obs, (states, rewards, whether an episode ended)), compiled once for each `act`."""
+
+    def policy(key, obs):
+        return act(arguments, key, obs)
+
+    def collect(moment):
+        return moment.moved, moment.step.reward, moment.step.terminated | moment.step.truncated
+
+    return scan_steps(envs, policy, key, state, obs, num_steps, collect)
 
 
 def within(lengths, steps):

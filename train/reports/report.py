@@ -1,5 +1,6 @@
 """What a finished run shows a person: the learning curve, and a film of the untrained and the trained agent."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -79,7 +80,7 @@ def frames_of(plan, parts, seed):
 
 def trained(plan, state, episodes=None):
     """The `Part` of a run's greedy policy."""
-    return Part("trained policy", _acting(plan), (plan.config, state), episodes, _AFTER)
+    return Part("trained policy", *_acting(plan, state), episodes, _AFTER)
 
 
 def untrained(plan, episodes=None):
@@ -87,14 +88,19 @@ def untrained(plan, episodes=None):
     init = jax.jit(ALGORITHMS[plan.algorithm].init)
     arguments = plan.config, plan.training_envs(), plan.key(plan.seed)
     state = compiled(init.lower(*arguments), run_once())(*arguments)
-    return Part("untrained policy", _acting(plan), (plan.config, state), episodes, _BEFORE)
+    return Part("untrained policy", *_acting(plan, state), episodes, _BEFORE)
 
 
-def _acting(plan):
-    algorithm, env = ALGORITHMS[plan.algorithm], plan.evaluation_envs(1).env
+def _acting(plan, state):
+    """(act, arguments) of a `Part`."""
+    return _greedy(ALGORITHMS[plan.algorithm]), (plan.config, plan.evaluation_envs(1).env, state)
+
+
+@functools.cache
+def _greedy(algorithm):
+    """The greedy policy as a function of its arguments: always the same one, so that films compile it once."""
 
     def act(arguments, key, obs):
-        config, state = arguments
-        return algorithm.policy(config, env, state)(key, obs)
+        return algorithm.policy(*arguments)(key, obs)
 
     return act

@@ -1,16 +1,20 @@
 """A pytree of arrays on disk: one `.npz` file, complete or not there, checked when it is read."""
 
+import collections
 import contextlib
 import gc
 import json
 import math
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from .pieces import pieces, with_small_ones
 
 
 class CheckpointError(ValueError):
@@ -32,19 +36,50 @@ _PIECE = 1 << 22
 def save(path, tree, *, about=None, keep=1):
     """Writes every array of a pytree, bit for bit; JAX keys included.
 
-    The file appears completely under its name or not at all: a crash leaves the older one.
+    The file appears completely under its name or not at all: a crash leaves the older one. Of an array, at most a piece
+    is copied at a time. Where several processes share arrays, all of them call this, and one gives a path.
 
     Args:
-        path: where to, ending in `.npz`.
+        path: where to, ending in `.npz`; None for a process that does not write.
         tree: a pytree of arrays.
         about: a dict for JSON that is kept with the arrays; `about` reads it.
         keep: how many of the newest are kept, this one included: `older(path, 1)` is the one before.
     """
-    arrays = {name: np.asarray(_plain(leaf)) for name, leaf in _named(tree)}
+    names, leaves = zip(*_named(tree), strict=True)
+    arrays = dict(zip(names, with_small_ones([_plain(leaf) for leaf in leaves]), strict=True))
     if about is not None:
         arrays[_ABOUT] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    with replacing(path, keep=keep) as file:
-        np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+    if path is None:
+        for array in arrays.values():
+            collections.deque(pieces(array), maxlen=0)
+        return
+    with replacing(path, keep=keep) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                _write(member, array)
+
+
+def _write(file, array):
+    """An array in NumPy's format, as `np.savez` writes it."""
+    form = {"descr": np.lib.format.dtype_to_descr(np.dtype(array.dtype)), "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(file, form)
+    for piece in pieces(array):
+        file.write(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
+
+
+def copy(path, to):
+    """Gives a file another name besides, or copies it on file systems without links; `to` is replaced at once."""
+    path, to = Path(path), Path(to)
+    link = to.with_name(f".{to.name}.{os.getpid()}")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        with replacing(to) as file, open(path, "rb") as source:
+            shutil.copyfileobj(source, file)
+    else:
+        os.replace(link, to)
+        _sync(to.parent)
 
 
 def older(path, age):

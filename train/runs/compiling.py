@@ -19,7 +19,7 @@ def request_cpu_devices(count):
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         with contextlib.suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", count)
-    return min(count, jax.device_count()) if jax.default_backend() == "cpu" else 1
+    return min(count, jax.local_device_count()) if jax.default_backend() == "cpu" else 1
 
 
 def compiled(lowered, hints):
@@ -85,7 +85,7 @@ def allocate_as_needed():
 def host():
     """JAX's CPU device, or None where JAX has none, such as with `JAX_PLATFORMS=cuda`."""
     try:
-        return jax.devices("cpu")[0]
+        return jax.local_devices(backend="cpu")[0]
     except RuntimeError:
         return None
 

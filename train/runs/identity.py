@@ -13,7 +13,7 @@ import jax
 
 import jaxenvs
 
-from . import checkpoint
+from . import checkpoint, hosts
 from .plan import RunError
 
 
@@ -51,6 +51,18 @@ def identity(plan, devices=1):
         "devices": devices,
     }
     return json.loads(json.dumps(found))
+
+
+def require_same_in_all(now):
+    """Refuses processes that would not compute the same run.
+
+    Args:
+        now: the run's `identity` in this process.
+    Raises:
+        RunError: in all processes.
+    """
+    digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).digest()
+    hosts.require_same(int.from_bytes(digest[:7], "big"), "the options, files or versions")
 
 
 def source_of(cls):
@@ -116,7 +128,7 @@ def require_same(folder, path, now, accepted=False):
             f"{folder} has changed since its checkpoint was saved: {'; '.join(refused)}. Change it back, or go on with "
             "--accept-changes"
         )
-    for difference in found:
+    for difference in found if hosts.first() else ():
         print(f"warning: since the checkpoint was saved, {difference.text}", file=sys.stderr)
 
 

@@ -1,5 +1,6 @@
 """`load`: a trained run as an object that acts, is evaluated and is filmed."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -56,17 +57,6 @@ class Trained:
         self.plan, self.state, self.config = plan, state, plan.config
         self.env = plan.evaluation_envs(1).env
         self._keys = 0
-        algorithm = ALGORITHMS[plan.algorithm]
-
-        @jax.jit
-        def greedy(config, env, state, obs):
-            return algorithm.policy(config, env, state)(jax.random.key(0), obs)
-
-        @jax.jit
-        def sampled(config, env, state, obs, key):
-            return algorithm.policy(config, env, state, greedy=False)(key, obs)
-
-        self._greedy, self._sampled = greedy, sampled
 
     def __repr__(self):
         return f"Trained({self.plan.algorithm} on {self.plan.name}, {self.steps:,} steps)"
@@ -89,7 +79,7 @@ class Trained:
         """
         _check_shape(self.env.observation_space, obs)
         arguments = self.config, self.env, self.state, jax.tree.map(jax.numpy.asarray, obs)
-        return self._greedy(*arguments) if key is None else self._sampled(*arguments, key)
+        return _act(ALGORITHMS[self.plan.algorithm], *arguments, key)
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         """An action as Stable-Baselines3's `predict` gives it.
@@ -147,6 +137,13 @@ class Trained:
         parts = [report.untrained(self.plan)] if untrained else []
         parts.append(report.trained(self.plan, self.state, episodes))
         return film.save(report.frames_of(self.plan, parts, seed), Path(path))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _act(algorithm, config, env, state, obs, key):
+    """One program for all agents of the same shapes: one that is loaded again compiles nothing."""
+    act = algorithm.policy(config, env, state, greedy=key is None)
+    return act(jax.random.key(0) if key is None else key, obs)
 
 
 def _check_shape(space, obs, name="obs"):

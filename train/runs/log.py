@@ -15,6 +15,26 @@ from .tracker import Tracker
 _EVENTS_AFTER = 5.0
 
 
+class Rows:
+    """Rows of figures that are only kept in memory: the log of a process that does not write.
+
+    Args:
+        folder, upto: as of `Log`; None for a new run.
+    """
+
+    def __init__(self, folder=None, *, upto=None):
+        self.path, self.damaged = None if folder is None else Path(folder) / "metrics.jsonl", []
+        found = [] if self.path is None else read_rows(self.path)
+        self.rows = [row for row in found if upto is None or row["steps"] <= upto]
+
+    def write(self, row):
+        """Appends a row, without what is not finite."""
+        self.rows.append({name: value for name, value in row.items() if math.isfinite(value)})
+
+    def close(self):
+        """Nothing: there is no file."""
+
+
 class Log:
     """Rows of figures, appended to `metrics.jsonl` and to TensorBoard events in one folder.
 

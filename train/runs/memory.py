@@ -27,6 +27,17 @@ def check_episodes(plan, episodes):
     check_fits(f"--episodes {episodes}", episodes * _COPIES * num_bytes(one))
 
 
+def check_updates(plan):
+    """Refuses a run of more updates than an i32 counts; steps are counted without a limit.
+
+    Raises:
+        ValueError: with the number of steps, and the most that there can be.
+    """
+    if plan.num_updates > _LARGEST:
+        most = plan.steps_after(_LARGEST)
+        raise ValueError(f"--total-steps must be at most {most:,} for this configuration, got {plan.total_steps:,}")
+
+
 def check_run(plan):
     """Refuses a run whose counts overflow, or whose state cannot be held on this machine.
 
@@ -36,9 +47,7 @@ def check_run(plan):
     warmup = plan.steps_after(0)
     if plan.num_updates < 1:
         raise ValueError(f"--total-steps must be above the {warmup:,} steps of the warm-up, got {plan.total_steps:,}")
-    if plan.num_updates > _LARGEST:
-        most = plan.steps_after(_LARGEST)
-        raise ValueError(f"--total-steps must be at most {most:,} for this configuration, got {plan.total_steps:,}")
+    check_updates(plan)
     if plan.config.num_envs > _LARGEST:
         raise ValueError(f"num_envs must be at most {_LARGEST:,}, got {plan.config.num_envs:,}")
     one = jax.eval_shape(VectorEnv.reset, plan.evaluation_envs(1), jax.random.key(0))

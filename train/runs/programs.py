@@ -7,8 +7,9 @@ import jax
 
 from ..floor.episodes import merged, no_metrics
 from ..floor.evaluate import evaluate, summary
-from ..floor.sharding import replicated
+from ..floor.sharding import place, replicated
 from ..presets import ALGORITHMS
+from . import hosts
 from .compiling import compiled, host, run_often, run_once, untuned
 
 # From this number of steps on, autotuning on a GPU pays for its time (measured on an H200).
@@ -46,7 +47,8 @@ class Programs:
         advance = advance.lower(self._config, self._envs, like, 1)
         hints = run_often() if plan.total_steps >= _TUNED_FROM else {**run_often(), **untuned()}
         self._advance = self._pool.submit(compiled, advance, hints)
-        watch = jax.jit(self._watch).lower(self._config, self._watched, like, self._key)
+        watch = jax.jit(self._watch, out_shardings=None if mesh is None else replicated(mesh, 0))
+        watch = watch.lower(self._config, self._watched, like, self._key)
         self._look = self._pool.submit(compiled, watch, untuned())
 
     @property
@@ -63,7 +65,7 @@ class Programs:
             return self._initial(self._shardings)
         with jax.default_device(host()):
             state = self._initial(None)
-        return jax.device_put(state, self._shardings or jax.devices()[0])
+        return self.placed(state) if self._mesh else jax.device_put(state, jax.local_devices()[0])
 
     def _initial(self, layout):
         arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
@@ -72,7 +74,7 @@ class Programs:
 
     def placed(self, state):
         """The state where `advance` has it."""
-        return state if self._shardings is None else jax.device_put(state, self._shardings)
+        return state if self._shardings is None else place(state, self._shardings)
 
     def wait(self):
         """Returns once all is compiled."""
@@ -105,5 +107,7 @@ class Programs:
         return jax.lax.fori_loop(0, count, one, (state, no_metrics(like)))
 
     def _watch(self, config, envs, state, key):
-        even = self._mesh is not None and CURVE_EPISODES % self._mesh.size == 0
-        return evaluate(envs, self._algorithm.policy(config, envs, state), key, self._mesh if even else None)
+        # Devices that share episodes wait for each other every few steps: over a network, that takes longer than
+        # playing all of them on each device.
+        shared = self._mesh is not None and CURVE_EPISODES % self._mesh.size == 0 and not hosts.several()
+        return evaluate(envs, self._algorithm.policy(config, envs, state), key, self._mesh if shared else None)

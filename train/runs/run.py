@@ -3,21 +3,24 @@
 import contextlib
 import dataclasses
 import enum
+import functools
 import math
 import signal
+import threading
 import time
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from ..floor.episodes import merged
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import mesh_of
 from ..presets import ALGORITHMS
-from . import checkpoint, sound, states
-from .identity import identity, require_same
+from . import checkpoint, hosts, memory, sound, states
+from .identity import identity, require_same, require_same_in_all
 from .lock import locked
-from .log import Log, Progress, read_rows
+from .log import Log, Progress, Rows, read_rows
 from .plan import RunError, claim, read_plan, stored_form, write_plan
 from .programs import Programs
 from .saver import Saver
@@ -49,7 +52,7 @@ def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2, trac
         plan: `Plan`.
         folder: a folder that does not exist yet or is empty.
         quiet: show no progress.
-        devices: how many share the work; results depend on it only by rounding.
+        devices: how many share the work, of all processes; results depend on it only by rounding.
         save_every: seconds between two checkpoints, at most; there are at least forty in a run.
         keep: how many of the newest checkpoints are kept, at least 1.
         tracker: a module or its name, as `tracker.Tracker` takes it; None for none.
@@ -67,16 +70,21 @@ def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2, trac
             f"{plan.name} has no time limit, which its evaluation needs: give the class, or its registration, "
             "max_episode_steps"
         )
+    now = identity(plan, devices)
+    require_same_in_all(now)
     began = time.perf_counter()
     with contextlib.closing(Programs(plan, mesh)) as programs:
         state = programs.begin()
-        with _claimed(folder):
-            write_plan(plan, folder)
-            saver = Saver(folder, identity(plan, devices), save_every, keep)
+        with hosts.only_first(lambda: _claimed(folder)):
+            if hosts.first():
+                write_plan(plan, folder)
+            saver = Saver(folder, now, save_every, keep)
             # A run that is killed before its first chunk can then be resumed as well.
             saver.save(state)
-            tracker.begin(folder.resolve().name, stored_form(plan))
-            return _run_on(plan, folder, state, Log(folder, tracker=tracker), quiet, programs, began, saver)
+            if hosts.first():
+                tracker.begin(folder.resolve().name, stored_form(plan))
+            log = Log(folder, tracker=tracker) if hosts.first() else Rows()
+            return _run_on(plan, folder, state, log, quiet, programs, began, saver)
 
 
 @contextlib.contextmanager
@@ -85,6 +93,14 @@ def _claimed(folder):
     claim(folder)
     with locked(folder):
         claim(folder)
+        _remove(checkpoint.unfinished_files(folder))
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    """The lock of a run's folder, without what saves that were killed have left in it."""
+    with locked(folder):
         _remove(checkpoint.unfinished_files(folder))
         yield
 
@@ -112,10 +128,11 @@ def resume(
     """
     folder, tracker = Path(folder), Tracker(tracker)
     read_plan(folder)
-    with locked(folder):
-        _remove(checkpoint.unfinished_files(folder))
+    with hosts.only_first(lambda: _locked(folder)):
         plan, state, used = _read_or_begun(folder)
+        hosts.require_same(int(state.updates), f"the updates of the checkpoint in {folder}")
         now = identity(plan, devices)
+        require_same_in_all(now)
         if used:
             require_same(folder, used, now, accept_changes)
         if total_steps is not None:
@@ -124,13 +141,20 @@ def resume(
         mesh = _mesh(plan, devices)
         began = time.perf_counter()
         with contextlib.closing(Programs(plan, mesh)) as programs:
-            if total_steps is not None:
+            if total_steps is not None and hosts.first():
                 write_plan(plan, folder)
-            if used and used != folder / STATE and (folder / STATE).exists():
+            if hosts.first() and used and used != folder / STATE and (folder / STATE).exists():
                 states.put_aside(folder / STATE)
-            tracker.begin(folder.resolve().name, stored_form(plan))
-            log = Log(folder, upto=plan.steps_after(state.updates), tracker=tracker)
             saver = Saver(folder, now, save_every, keep)
+            if used == folder / STATE:
+                saver.found(state)
+            if used is None:
+                # As in `begin`: figures without a checkpoint would be taken for a run that has lost it.
+                saver.save(state)
+            if hosts.first():
+                tracker.begin(folder.resolve().name, stored_form(plan))
+            upto = plan.steps_after(state.updates)
+            log = Log(folder, upto=upto, tracker=tracker) if hosts.first() else Rows(folder, upto=upto)
             return _run_on(plan, folder, state, log, quiet, programs, began, saver)
 
 
@@ -165,8 +189,9 @@ def reached(plan, rows):
 
 
 def _mesh(plan, devices):
+    memory.check_updates(plan)
     ALGORITHMS[plan.algorithm].check(plan.config, devices)
-    return mesh_of(devices)
+    return mesh_of(devices, hosts.count())
 
 
 def read(folder, name=STATE):
@@ -185,25 +210,27 @@ def evaluate_run(plan, state, *, episodes, seed, stochastic=False, constants=Non
         (Episodes, dict): the raw results, and their `summary`.
     """
     envs = plan.evaluation_envs(episodes, **(constants or {}))
-    algorithm = ALGORITHMS[plan.algorithm]
-
-    @jax.jit
-    def play(config, envs, state, key):
-        return evaluate(envs, algorithm.policy(config, envs, state, greedy=not stochastic), key)
-
-    results = play(plan.config, envs, state, plan.key(seed))
+    results = _play(ALGORITHMS[plan.algorithm], not stochastic, plan.config, envs, state, plan.key(seed))
     return results, summary(results)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _play(algorithm, greedy, config, envs, state, key):
+    """One program for all evaluations of the same shapes: another state, or other constants, compile nothing."""
+    return evaluate(envs, algorithm.policy(config, envs, state, greedy=greedy), key)
 
 
 def _run_on(plan, folder, state, log, quiet, programs, began, saver):
     chunk = max(1, round(plan.num_updates / _CHUNKS))
+    quiet = quiet or not hosts.first()
     progress = Progress(plan.steps_after(plan.num_updates), done=plan.steps_after(state.updates), quiet=quiet)
     with contextlib.ExitStack() as stack:
         stack.callback(log.close)
         stack.callback(progress.close)
         state = programs.placed(state)
         programs.wait()
-        progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}")
+        where = f" of {hosts.count()} processes" if hosts.several() else ""
+        progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}{where}")
         if log.damaged:
             lines = ", ".join(map(str, log.damaged))
             progress.say(f"lines of {log.path} that cannot be read: {lines}; the old file is {log.path.name}.bak")
@@ -211,7 +238,7 @@ def _run_on(plan, folder, state, log, quiet, programs, began, saver):
         if not log.rows and int(state.updates) == 0:
             log.write({"steps": 0} | programs.assess(state))
         saver.keep_if_best(state, log.rows)
-        while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked):
+        while int(state.updates) < plan.num_updates and not (reached(plan, log.rows) or interrupt.asked()):
             done = int(state.updates)
             # After a stop in the middle of a chunk, the next one ends where it would have.
             end = min(done - done % chunk + chunk, plan.num_updates)
@@ -219,9 +246,10 @@ def _run_on(plan, folder, state, log, quiet, programs, began, saver):
             count = int(state.updates) - done
             row = _row(plan, state, metrics, count, seconds) | programs.assess(state)
             log.write(row)
-            saver.save(state)
+            saver.save_if_cheap(state)
             saver.keep_if_best(state, log.rows)
             progress.advance(count * plan.steps_per_update, row)
+        saver.save(state)
         if reached(plan, log.rows):
             last = log.rows[-1]
             progress.say(f"a return of {plan.until:g} is reached: {last['eval_mean']:.6g} at {last['steps']:,} steps")
@@ -236,12 +264,14 @@ def _advanced(plan, folder, state, end, programs, interrupt, saver):
         Diverged: where the state is not finite any more; the last checkpoint stays.
     """
     total, seconds = None, 0.0
-    while int(state.updates) < end and not (total is not None and interrupt.asked):
+    while int(state.updates) < end and not (total is not None and interrupt.asked()):
         count = saver.updates(end - int(state.updates))
         began = time.perf_counter()
         state, metrics = jax.block_until_ready(programs.advance(state, count))
         took = time.perf_counter() - began
         saver.update, seconds = took / count, seconds + took
+        # In 64 bits: a device's sums of 32 bits lose steps beyond 2**24.
+        metrics = jax.tree.map(lambda x: np.asarray(x, np.float64), metrics)
         total = metrics if total is None else merged(total, metrics)
         if sound.broken(state):
             raise _diverged(plan, folder, programs)
@@ -278,20 +308,36 @@ def _row(plan, state, metrics, count, seconds):
 
 
 class _Interrupt:
-    """While open, Ctrl-C and SIGTERM only set `asked` and `ending`: training stops soon, and saves."""
+    """While open, Ctrl-C and SIGTERM only make `asked()` true: training stops soon, and saves.
+
+    A signal to one of several processes stops all of them.
+    """
 
     def __enter__(self):
-        self.asked, self.ending = False, Ending.STOPPED
-        self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        self._heard, self._agreed = 0, 0
+        # Python has signals in the main thread alone; Ray Train, for one, trains in another.
+        main = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+        self._before = {s: signal.signal(s, self._ask) for s in signals}
         return self
 
     def _ask(self, number, frame):
-        if number == signal.SIGTERM:
-            self.ending = Ending.TERMINATED
-        elif self.asked:
-            self.ending = Ending.INTERRUPTED
-        self.asked = True
+        severity = _ENDINGS.index(Ending.TERMINATED) if number == signal.SIGTERM else 1 + (self._heard > 0)
+        self._heard = max(self._heard, severity)
+
+    def asked(self):
+        """Whether training shall stop; all processes ask at the same points, and get the same answer."""
+        self._agreed = hosts.most(self._heard)
+        return self._agreed > 0
+
+    @property
+    def ending(self):
+        return _ENDINGS[self._agreed if hosts.several() else self._heard]
 
     def __exit__(self, *_):
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+# By their severity: that of no signal is not used.
+_ENDINGS = [Ending.STOPPED, Ending.STOPPED, Ending.INTERRUPTED, Ending.TERMINATED]

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from . import hosts
 from .plan import RunError
 
 # Parts of a state that are large, or whose environments may hold what they like.
@@ -31,14 +32,20 @@ def broken(state):
     >>> broken(State({"w": np.array([1.0, np.nan])}, np.int32(3)))
     [".params['w']"]
     """
-    return [
-        jax.tree_util.keystr(path)
+    leaves = [
+        (jax.tree_util.keystr(path), leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
-        # NumPy compiles nothing, and a checkpoint brings these arrays to the host in any case.
-        if jnp.issubdtype(leaf.dtype, jnp.floating)
-        and looked_at(path)
-        and not np.isfinite(np.asarray(leaf, np.float32)).all()
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and looked_at(path)
     ]
+    flags = hosts.any_of([not _finite(leaf) for _, leaf in leaves])
+    return [name for (name, _), flag in zip(leaves, flags, strict=True) if flag]
+
+
+def _finite(leaf):
+    """Whether an array is finite, of one that several processes share this one's part."""
+    # NumPy compiles nothing, and a checkpoint brings these arrays to the host in any case.
+    parts = [leaf] if getattr(leaf, "is_fully_addressable", True) else [x.data for x in leaf.addressable_shards]
+    return all(np.isfinite(np.asarray(part, np.float32)).all() for part in parts)
 
 
 def cause(names):

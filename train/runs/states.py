@@ -26,7 +26,7 @@ def read(folder, name=STATE):
 
     Args:
         folder: the run's folder.
-        name: `STATE`, the newest checkpoint, or `BEST`.
+        name: `STATE`, the newest checkpoint, or `BEST`, whose replay buffer is None.
     Raises:
         RunError: if the folder holds no run, or none that can be read.
     """
@@ -34,7 +34,10 @@ def read(folder, name=STATE):
     path = Path(folder) / name
     try:
         like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))
-        state, used, damage = _readable(path, like)
+        if name == BEST:
+            state, used, damage = _best(path, like)
+        else:
+            state, used, damage = _readable(path, like)
     except LoadError as error:
         fix = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
         raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {fix}") from error
@@ -48,6 +51,26 @@ def read(folder, name=STATE):
     if broken := sound.broken(state):
         raise RunError(f"{used}: {broken[0]} is not finite, so that nothing can be done with it")
     return plan, state, used
+
+
+def without_replay(state):
+    """A training state whose replay buffer, if there is one, is None."""
+
+    def kept(path, leaf):
+        return None if "replay" in {getattr(entry, "name", None) for entry in path} else leaf
+
+    return jax.tree_util.tree_map_with_path(kept, state)
+
+
+def _best(path, like):
+    """As `_readable`, of the best checkpoint; earlier versions kept the replay buffer in it."""
+    try:
+        return _readable(path, without_replay(like))
+    except checkpoint.Damaged:
+        raise
+    except checkpoint.CheckpointError:
+        state, used, damage = _readable(path, like)
+        return without_replay(state), used, damage
 
 
 def _readable(path, like):

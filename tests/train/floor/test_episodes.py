@@ -7,6 +7,7 @@ import pytest
 
 import jaxenvs
 from train import ppo
+from train.floor import episodes
 from train.floor.episodes import episode_metrics, staggered
 
 
@@ -43,3 +44,10 @@ def test_ppo_trains_under_debug_nans():
     with jax.debug_nans(True):
         config = ppo.Config(num_envs=8, num_steps=8, hidden=(8,), minibatches=1)
         ppo.train(config, jaxenvs.CartPole(), jax.random.key(0), num_updates=2)
+
+
+def test_sums_on_the_host_keep_every_step_of_a_long_chunk():
+    like = episodes.no_metrics(episodes.Metrics(0, 0, 0, 0, 0, {"loss": 0}))
+    one = jax.tree.map(np.float64, like._replace(length_sum=1.0, return_min=2.0))
+    total = one._replace(length_sum=np.float64(2**40))
+    assert episodes.merged(total, one).length_sum == 2**40 + 1 and episodes.merged(total, one).return_min == 2.0

@@ -112,8 +112,8 @@ def test_a_film_of_a_run_shows_the_untrained_policy_first(monkeypatch, tmp_path)
     assert [part.label for part in seen] == ["untrained policy", "trained policy"] and not problems
     assert [path.name for path in paths] == ["film.gif", "film.mp4"]
     first = ppo.init(PLAN.config, PLAN.training_envs(), PLAN.key(0)).params.actor
-    assert jax.tree.all(jax.tree.map(np.allclose, seen[0].arguments[1].params.actor, first))
-    assert seen[1].arguments[1] is state
+    assert jax.tree.all(jax.tree.map(np.allclose, seen[0].arguments[2].params.actor, first))
+    assert seen[1].arguments[2] is state
 
 
 @pytest.mark.parametrize("broken", ["absent", "not a program", "fails"])

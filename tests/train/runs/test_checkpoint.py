@@ -1,3 +1,4 @@
+import gc
 import os
 import pathlib
 import tracemalloc
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from jaxenvs.random import fusable
+from train.runs import checkpoint
 from train.runs.checkpoint import CheckpointError, Damaged, about, load, older, save
 
 
@@ -168,14 +170,14 @@ def interrupted(*_, **__):
     raise KeyboardInterrupt
 
 
-def half_written(file, **_):
+def half_written(file, array):
     file.write(b"half")
     raise OSError("no space left on device")
 
 
 @pytest.mark.parametrize(
     ("module", "name", "replacement", "error"),
-    [(np, "savez", half_written, OSError), (os, "fsync", interrupted, KeyboardInterrupt),
+    [(checkpoint, "_write", half_written, OSError), (os, "fsync", interrupted, KeyboardInterrupt),
      (os, "replace", interrupted, KeyboardInterrupt)],
     ids=["writing", "syncing", "replacing"],
 )  # fmt: skip
@@ -252,10 +254,13 @@ def test_saving_copies_no_array_and_loading_holds_two_at_most_besides(tmp_path):
         save(tmp_path / "state.npz", tree)
         saving = tracemalloc.get_traced_memory()[1]
         tracemalloc.reset_peak()
-        load(tmp_path / "state.npz", tree)
+        loaded = load(tmp_path / "state.npz", tree)
         loading = tracemalloc.get_traced_memory()[1]
+        gc.collect()
+        # JAX's arrays are NumPy's memory where that happens to be aligned, and then stay.
+        kept = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
     # NumPy's arrays; those of JAX are not counted.
     assert saving < 3 * size
-    assert size <= loading < 2.5 * size
+    assert size <= loading < kept + 2.5 * size and len(loaded) == 3

@@ -17,8 +17,8 @@ import pytest
 
 import jaxenvs
 from jaxenvs.registry import registry
-from train import ppo
-from train.runs import checkpoint, run, saver, sound
+from train import dqn, ppo
+from train.runs import checkpoint, run, saver, sound, states
 from train.runs.lock import LOCK, locked
 from train.runs.log import Log, read_rows
 from train.runs.plan import Plan, RunError, claim, free_folder
@@ -48,6 +48,14 @@ class Late(jaxenvs.Environment):
         late = state >= 20
         obs = jnp.where(late & (self.bad_obs > 0), jnp.nan, state / 40)[None]
         return state + 1, jaxenvs.Step(obs, jnp.where(late & (self.bad_reward > 0), jnp.inf, 1.0), jnp.bool_(False))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def saves_at_every_point():
+    """Chunks of tests are shorter than a save is worth."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saver, "_WORTH", 0)
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -146,11 +154,20 @@ def test_processes_that_start_together_get_folders_of_their_own(tmp_path):
     assert sorted(folders) == [str(tmp_path / f"run-{number}") for number in range(1, 9)]
 
 
-def test_a_run_that_was_killed_in_its_first_save_is_resumed_from_its_seed(finished, copy):
+def test_a_run_that_was_killed_in_its_first_save_is_resumed_from_its_seed(finished, copy, monkeypatch):
     for path in copy.iterdir():
         if path.name != "config.json":
             path.unlink()
     (copy / ".state.npz.12345").write_bytes(b"half")
+
+    def killed(self, row):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Log, "write", killed)
+        run.resume(copy, quiet=True)
+    # Figures without a checkpoint could not be resumed.
+    assert (copy / "metrics.jsonl").exists() and (copy / "state.npz").exists()
     assert run.resume(copy, quiet=True)
     assert stored(copy) == stored(finished)
     assert not (copy / ".state.npz.12345").exists()
@@ -202,7 +219,7 @@ def test_a_chunk_that_takes_long_is_left_for_signals_and_saved_in_the_middle(fin
     monkeypatch.setattr(checkpoint, "save", stopping)
     folder = tmp_path / "run"
     assert run.begin(plan(), folder, quiet=True, save_every=1e-9) is run.Ending.TERMINATED
-    assert [count for name, count in saves if name == run.STATE] == [0, 1, 2, 3, 3]
+    assert [count for name, count in saves if name == run.STATE] == [0, 1, 2, 3]
     monkeypatch.undo()
     monkeypatch.setattr(run, "_CHUNKS", 2)
     assert run.resume(folder, quiet=True)
@@ -248,3 +265,42 @@ def test_what_a_symbolic_link_points_to_is_never_written(finished, copy, tmp_pat
     with pytest.raises(OSError), locked(copy):
         pass
     assert others[0].read_text() == "mine"
+
+
+def test_a_run_goes_on_beyond_two_to_the_31_steps(copy):
+    _, state = run.read(copy)
+    late, about = state._replace(updates=jnp.int32(2**26 - 1)), checkpoint.about(copy / "state.npz")
+    checkpoint.save(copy / "state.npz", late, about=about)
+    with pytest.raises(ValueError, match="--total-steps must be at most 68,719,476,704 for this configuration"):
+        run.resume(copy, quiet=True, total_steps=2**36)
+    assert run.resume(copy, quiet=True, total_steps=2**31 + 32)
+    assert int(run.read(copy)[1].updates) == 2**26 + 1
+    assert read_rows(copy / "metrics.jsonl")[-1]["steps"] == 2**31 + 32
+
+
+def test_a_checkpoint_that_takes_long_is_not_written_at_every_point(tmp_path, monkeypatch):
+    monkeypatch.setattr(saver, "_WORTH", 100)
+    state = ppo.init(CONFIG, jaxenvs.make_vec("CartPole-v1", 4), jax.random.key(0))
+    writes = saver.Saver(tmp_path, {}, every=30.0, keep=1)
+    writes.save(state)
+    writes._took = 10.0
+    later = state._replace(updates=jnp.int32(1))
+    writes.save_if_cheap(later)
+    assert checkpoint.load(tmp_path / "state.npz", state).updates == 0
+    writes._took = 0.0
+    writes.save_if_cheap(later)
+    assert checkpoint.load(tmp_path / "state.npz", state).updates == 1
+
+
+def test_the_best_checkpoint_has_no_replay_buffer_and_one_that_has_is_read_too(tmp_path):
+    config = dqn.Config(num_envs=4, num_steps=4, learning_starts=16, capacity=64, hidden=(4,), batch_size=8)
+    state = jax.eval_shape(dqn.init, config, jaxenvs.make_vec("CartPole-v1", 4), jax.random.key(0))
+    state = jax.tree.map(
+        lambda x: jax.random.key(0) if x.shape == () and "key" in str(x.dtype) else jnp.zeros(x.shape, x.dtype), state
+    )
+    writes = saver.Saver(tmp_path, {}, every=30.0, keep=1)
+    writes.save(state)
+    writes.keep_if_best(state, [{"steps": 0, "eval_mean": 1.0}])
+    assert not [name for name in checkpoint.read_arrays(tmp_path / "best.npz") if "replay" in name]
+    for name in ("best.npz", "state.npz"):
+        assert states._best(tmp_path / name, state)[0].replay.data.features is None
