@@ -56,10 +56,10 @@ class Compilations:
         self.count, self.names = 0, []
         jax.monitoring.register_event_duration_secs_listener(self._note)
 
-    def _note(self, event, seconds, **about):
+    def _note(self, event, duration_secs, **kwargs):
         if event.endswith("backend_compile_duration"):
             self.count += 1
-            self.names.append(str(about.get("fun_name", "?")))
+            self.names.append(str(kwargs.get("fun_name", "?")))
 
 
 class Trainee:

@@ -160,7 +160,7 @@ def test_an_author_who_errs_is_told_once():
 @pytest.mark.parametrize("kind", [jaxenvs.random.fusable, jaxenvs.random.fast], ids=["fusable", "fast"])
 def test_draws_outside_jit_compile_once(kind):
     compiled = []
-    count = lambda event, seconds, **_: event.endswith("backend_compile_duration") and compiled.append(event)  # noqa: E731
+    count = lambda event, duration_secs, **kwargs: event.endswith("backend_compile_duration") and compiled.append(event)  # noqa: E731
     jax.monitoring.register_event_duration_secs_listener(count)
     found = []
     for seed in (3, 4, 5):

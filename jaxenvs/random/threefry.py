@@ -10,6 +10,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.extend import random as jex_random
 
 from jaxenvs.random.varying import varying_as
@@ -163,7 +164,7 @@ def _computed_once(key, words):
     """
 
     # Outside `jit` nothing is fused, and a conditional would be compiled at each call.
-    if not any(isinstance(x, jax.core.Tracer) for x in (key, jnp.zeros(()))):
+    if not any(isinstance(x, Tracer) for x in (key, jnp.zeros(()))):
         return words()
 
     def stored(key):

@@ -121,8 +121,8 @@ def most(value):
 def any_of(flags):
     """For each of a list of bools, whether it is true in any process."""
     if _watch is None or not flags:
-        return flags
-    return np.asarray(_all(np.array(flags, bool))).any(0).tolist()
+        return list(flags)
+    return [bool(column.any()) for column in np.asarray(_all(np.array(flags, bool))).T]
 
 
 def require_same(value, what):
