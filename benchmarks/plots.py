@@ -160,8 +160,7 @@ def scaling(rows, limit):
 def lander_pilot(rows, limit):
     """The share of episodes below a return, of LunarLander's pilot here and in Box2D."""
     figure = Figure(figsize=(7.2, 3.6), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, id in zip(panels, distinct(rows, "id")):
+    for axes, id in zip(figure.subplots(1, 2), distinct(rows, "id")):
         for row in (row for row in rows if row["id"] == id):
             wind, colour = ", wind" * row["wind"], COLOURS[row["wind"]]
             for subject, style in (("jaxenvs", "-"), ("box2d", ":")):
@@ -170,8 +169,8 @@ def lander_pilot(rows, limit):
                 axes.plot(values, range(len(values)), style, color=colour, linewidth=1.6, label=label)
         axes.set_title(id, color=INK)
         axes.set_xlabel("return of an episode")
+        axes.set_ylabel("episodes with at most this return, %")
         axes.legend()
-    panels[0].set_ylabel("episodes with at most this return, %")
     return figure
 
 

@@ -124,7 +124,9 @@ def made_up(factor=1.0):
     scale += [
         {**about, "subject": "population", "varied": "seeds", "members": n, "num_envs": 4, **rate(n)} for n in (1, 2)
     ]
-    return {"stepping": step, "limit": limit, "memory": memory_rows, "scaling": scale}
+    returns = {"percentiles": [factor * place for place in range(101)]}
+    pilot = [{"id": id, "wind": wind, "jaxenvs": returns, "box2d": returns} for id in "ab" for wind in (False, True)]
+    return {"stepping": step, "limit": limit, "memory": memory_rows, "scaling": scale, "lander_pilot": pilot}
 
 
 def write(results, found):
@@ -172,6 +174,8 @@ def test_every_line_and_bar_is_at_its_figures(results):
     left, right = plots.scaling(found["scaling"], limit=[]).axes
     assert [points_of(line) for line in left.lines] == [[[4, 4], [8, 8]]] * 2
     assert [points_of(line) for line in right.lines] == [[[1, 1], [2, 2]]]
+    for axes in plots.lander_pilot(found["lander_pilot"], limit=[]).axes:
+        assert len(axes.lines) == 4 and all(points_of(line)[50] == [50, 50] for line in axes.lines)
 
 
 def test_axes_say_what_they_show():
