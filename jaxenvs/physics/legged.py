@@ -49,8 +49,6 @@ SUDDEN = 0.005
 _QUIET_SPEED, _QUIET_RATE = 1e-4, 0.034906585**2
 #: Most a body moves, m, and turns, rad, in a step.
 _FARTHEST, _MOST_TURNED = 2.0, 1.5707964
-#: Iterations of Box2D's velocity solver in Gymnasium, which its motors need to move their impulses.
-_ITERATIONS = 180
 
 
 class Hull(NamedTuple):
@@ -118,16 +116,16 @@ def leg_arm(turn, side):
     return turned(turn, (side * LEG_ARM[0], LEG_ARM[1]))
 
 
-def drive(bodies, leg, bend, on_ground):
+def drive(bodies, leg, bend):
     """The `Drive` of a leg whose joint is bent outwards by `bend`, rad, and the motor's impulse at a stop.
 
     A motor that pushes against a stop winds up: each of Box2D's iterations moves the impulse by which it misses its
-    speed from the stop to the motor. A motor that misses its speed for the ground's sake is moved as slowly.
+    speed from the stop to the motor. Away from the stops, `solver.compliance_of` says how slow it is.
     """
     cap = bodies.motor_torque * DT
     # Impulse that an iteration moves for each rad/s: the joint's own inertia.
     share = 1 / (1 / bodies.hull_inertia + 1 / bodies.leg_inertia)
-    wound = jnp.clip(leg.motor - _ITERATIONS * share * bodies.motor_speed, -cap, cap)
+    wound = jnp.clip(leg.motor - solver.ITERATIONS * share * bodies.motor_speed, -cap, cap)
     home, far = bend <= STOP, bend >= FAR_STOP
     free = ~(home | far)
     return solver.Drive(
@@ -135,7 +133,8 @@ def drive(bodies, leg, bend, on_ground):
         high=jnp.where(home, 1e6, jnp.where(far, wound, cap)),
         reference=leg.motor,
         target=jnp.where(free, -bodies.motor_speed, 0.0),
-        compliance=jnp.where(free & on_ground, 1 / (_ITERATIONS * share), 0.0),
+        free=free,
+        share=share,
     ), wound
 
 
@@ -157,9 +156,9 @@ class Stance(NamedTuple):
 
 
 def each_leg(visit, carry, stacked=None):
-    """Visits the left leg, then the right one, in a loop: compiled once, and nothing in it is computed twice.
+    """Visits the left leg, then the right one.
 
-    XLA computes what several of its kernels need in each of them, unless a loop has computed it before.
+    Written out, not a loop: a loop would copy the numbers of each leg that it reads.
 
     Args:
         visit: function (carry, side, values) -> (carry, results).
@@ -169,7 +168,7 @@ def each_leg(visit, carry, stacked=None):
         (carry, results with such an axis).
     """
     visited = lambda carry, taken: visit(carry, *taken)  # noqa: E731
-    return jax.lax.scan(visited, carry, (jnp.array(SIDES), stacked), reverse=True)
+    return jax.lax.scan(visited, carry, (jnp.array(SIDES), stacked), reverse=True, unroll=True)
 
 
 def of_side(side, right, left):
@@ -212,7 +211,7 @@ def step(bodies, hull, legs, turned_by, ground, gravity, accelerations):
     joined, motion = hinge.join(links)
 
     def prepare(carry, side, stand):
-        return carry, (_rows(hinge.seen_from(joined, side), side, stand), _guess(stand))
+        return carry, (_rows(hinge.seen_from(joined, side), side, stand, bodies.friction), _guess(stand))
 
     _, (rows, guesses) = each_leg(prepare, (), stances)
     motion, impulses = solver.solve(motion, rows, guesses, bodies.friction)
@@ -243,12 +242,11 @@ def stance(bodies, hull, leg, turn, side, ground):
     centre = plus((hull.x, hull.y), arm)
     foot = footing.footing(ground, turn, centre, (LEG_WIDTH, LEG_HEIGHT))
     bend = side * (leg.angle - hull.angle) - LEG_REST
-    on_ground = foot.contacts[0].active | foot.contacts[1].active
-    driven, wound = drive(bodies, leg, bend, on_ground)
+    driven, wound = drive(bodies, leg, bend)
     return Stance(touched(leg, foot.touches), arm, centre, foot.contacts, bend, driven, wound)
 
 
-def _rows(joined, side, stand):
+def _rows(joined, side, stand, friction):
     """The `solver.Leg` of a leg, with the bodies in the order hull, this leg, the other leg."""
     joint = hinge.row(joined, None, (-side, side, None))
 
@@ -258,7 +256,8 @@ def _rows(joined, side, stand):
         return [hinge.row(joined, way, (None, cross(lever, way), None)) for way in directions]
 
     normals, tangents = zip(*looped(rows, stand.contacts), strict=True)
-    return solver.leg(joined, stand.drive, joint, normals, tangents, tuple(point.active for point in stand.contacts))
+    active = tuple(point.active for point in stand.contacts)
+    return solver.leg(joined, stand.drive, joint, normals, tangents, active, _guess(stand), friction)
 
 
 def _guess(stand):

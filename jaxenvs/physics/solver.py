@@ -11,8 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxenvs.physics.hinge import coupling, impelled, speed, swapped
+from jaxenvs.physics.loop import parts
+from jaxenvs.physics.plane import dot, plus, times
 
-_SWEEPS = 4
+#: Iterations of Box2D's velocity solver in Gymnasium, which its motors need to move their impulses.
+ITERATIONS = 180
+_SWEEPS = 6
 _PASSES = 2
 _OPEN = 1e6
 
@@ -29,26 +33,10 @@ class Drive(NamedTuple):
     reference: Any
     #: f32[], rad/s.
     target: Any
-    #: f32[], 1/(kg m**2).
-    compliance: Any
-
-
-class Leg(NamedTuple):
-    """The rows of a leg: `Row`s of its joint, and of the normals and tangents of its two contacts."""
-
-    #: `Hinge` with the bodies in the order hull, this leg, the other leg; so are the moments of the rows.
-    hinge: Any
-    drive: Drive
-    joint: Any
-    normals: tuple
-    tangents: tuple
-    #: bool[], which contacts there are.
-    active: tuple
-    #: Coupling of the joint with itself.
-    stiffness: Any
-    #: Couplings of the joint with each contact row, and of the contact rows, in the order n0, n1, t0, t1.
-    drag: tuple
-    matrix: tuple
+    #: bool[], whether the joint is between its stops, and the compliance (`compliance_of`) not 0.
+    free: Any
+    #: f32[], kg m**2: the impulse that an iteration of the motor adds for each rad/s by which it misses its speed.
+    share: Any
 
 
 class Impulses(NamedTuple):
@@ -59,16 +47,82 @@ class Impulses(NamedTuple):
     tangents: tuple
 
 
-def leg(hinge, drive, joint, normals, tangents, active):
-    rows = *normals, *tangents
-    matrix = [[None] * 4 for _ in range(4)]
-    for i in range(4):
+class Leg(NamedTuple):
+    """The rows of a leg: `Row`s of its joint, and of the normals and tangents of its two contacts."""
+
+    #: `Hinge` with the bodies in the order hull, this leg, the other leg; so are the moments of the rows.
+    hinge: Any
+    #: In the order joint, n0, n1, t0, t1.
+    rows: tuple
+    block: Any
+
+
+class Block(NamedTuple):
+    """What the sweeps read of a leg."""
+
+    drive: Drive
+    #: f32[], 1/(kg m**2).
+    compliance: Any
+    #: bool[], which contacts there are.
+    active: tuple
+    #: Speeds in the directions of the rows that a unit impulse in each of them makes; five lines of five.
+    matrix: tuple
+    #: Of each row: what pushes it, and how it pushes the hinge, as in `hinge.Row`.
+    reduced: tuple
+    response: tuple
+    #: f32[], speed of the joint by a unit impulse in the other leg's.
+    twist: Any
+
+
+def leg(hinge, drive, joint, normals, tangents, active, guess, friction):
+    """The `Leg` of these rows.
+
+    Args:
+        guess: `Impulses`: which contacts press and which slide, for the compliance of the motor.
+        friction: coefficient of friction between leg and ground.
+    """
+    rows = joint, *normals, *tangents
+    matrix = [[None] * 5 for _ in rows]
+    for i, row in enumerate(rows):
         for j in range(i + 1):
-            matrix[i][j] = matrix[j][i] = coupling(hinge, rows[i], rows[j])
-    drag = tuple(coupling(hinge, joint, row) for row in rows)
-    return Leg(
-        hinge, drive, joint, normals, tangents, active, coupling(hinge, joint, joint), drag, tuple(map(tuple, matrix))
+            matrix[i][j] = matrix[j][i] = coupling(hinge, row, rows[j])
+    presses = [normal > 0 for normal in guess.normals]
+    sticks = [jnp.abs(t) < friction * n for n, t in zip(guess.normals, guess.tangents, strict=True)]
+    block = Block(
+        drive,
+        compliance_of(drive, softened(matrix, (*presses, *sticks))),
+        active,
+        tuple(map(tuple, matrix)),
+        tuple(row.reduced for row in rows),
+        tuple(row.response for row in rows),
+        # The joints turn the hull in opposite directions.
+        -hinge.softness[0],
     )
+    return Leg(hinge, rows, block)
+
+
+def softened(matrix, held):
+    """The coupling of the first row with itself while impulses keep the speeds of the others that are `held`.
+
+    Rows are eliminated one by one (a Schur complement); one that others have almost eliminated is left out.
+    """
+    left = matrix
+    for last in range(len(matrix) - 1, 0, -1):
+        own = left[last][last]
+        sound = held[last - 1] & (own > 1e-3 * matrix[last][last])
+        scale = jnp.where(sound, 1 / own, 0.0)
+        left = [[left[i][j] - left[i][last] * left[last][j] * scale for j in range(last)] for i in range(last)]
+    return left[0][0]
+
+
+def compliance_of(drive, stiffness):
+    """How far a motor is from its speed after its iterations, for each N m s of impulse that it has not added yet.
+
+    Each iteration adds `share` times the missing speed, and the speed changes by `stiffness` times that: so the rest
+    is the old one times (1 - share * stiffness)**ITERATIONS.
+    """
+    part = jnp.clip(drive.share * stiffness, 1e-6, 0.99)
+    return jnp.where(drive.free, part / drive.share / jnp.expm1(-ITERATIONS * jnp.log1p(-part)), 0.0)
 
 
 def solve(motion, legs, guesses, friction):
@@ -81,66 +135,74 @@ def solve(motion, legs, guesses, friction):
         friction: coefficient of friction between the legs and the ground.
     """
 
-    def load(motion, taken):
-        leg, guess = taken
-        return swapped(_applied(motion, leg, guess, None)), None
+    def begin(motion, leg):
+        return swapped(motion), tuple(speed(row, motion) for row in leg.rows)
 
-    def visit(motion, taken):
-        leg, old = taken
-        new = solve_leg(leg, motion, old, friction)
-        return swapped(_applied(motion, leg, new, old)), new
+    def end(motion, taken):
+        leg, found = taken
+        return swapped(impelled(leg.hinge, motion, leg.rows, _values(found))), None
 
-    def sweep(_, carry):
-        motion, found = carry
-        return jax.lax.scan(visit, motion, (legs, found), reverse=True)
+    # The left leg is visited first, so it comes first in the motion too; after two visits the order is the same again.
+    motion, free = jax.lax.scan(begin, swapped(motion), legs, reverse=True)
+    (right, left), (right_free, left_free) = parts(legs.block, 2), parts(free, 2)
 
-    # The left leg is first, so it comes first in the motion too; after two visits the order is the same again.
-    motion, _ = jax.lax.scan(load, swapped(motion), (legs, guesses), reverse=True)
-    motion, found = jax.lax.fori_loop(0, _SWEEPS, sweep, (motion, guesses))
+    # Written out for both legs: a loop would copy what it reads of each of them in every sweep.
+    def sweep(_, found):
+        pushed = _pushed(left, left_free, _push(right, found[0]))
+        second = solve_block(left, pushed, found[1], friction)
+        pushed = _pushed(right, right_free, _push(left, second))
+        return solve_block(right, pushed, found[0], friction), second
+
+    found = jax.lax.fori_loop(0, _SWEEPS, sweep, tuple(parts(guesses, 2)))
+    found = jax.tree.map(lambda *both: jnp.stack(both), *found)
+    motion, _ = jax.lax.scan(end, motion, (legs, found), reverse=True)
     return swapped(motion), found
 
 
-def _applied(motion, leg, new, old):
-    """The motion after the impulses of a leg change from `old`, or from none, to `new`."""
-    rows = leg.joint, *leg.normals, *leg.tangents
-    values = new.joint, *new.normals, *new.tangents
-    if old is not None:
-        values = tuple(a - b for a, b in zip(values, (old.joint, *old.normals, *old.tangents), strict=True))
-    return impelled(leg.hinge, motion, rows, values)
+def _values(impulses):
+    return impulses.joint, *impulses.normals, *impulses.tangents
 
 
-def solve_leg(leg, motion, old, friction):
-    """The `Impulses` of one leg, given the motion under its old ones."""
-    contacts = *old.normals, *old.tangents
-    rows = *leg.normals, *leg.tangents
-    # Speeds without the leg's own impulses.
-    free = [
-        speed(row, motion) - drag * old.joint - sum(m * c for m, c in zip(line, contacts, strict=True))
-        for row, drag, line in zip(rows, leg.drag, leg.matrix, strict=True)
-    ]
-    loose = speed(leg.joint, motion) - leg.stiffness * old.joint
-    loose = loose - sum(drag * c for drag, c in zip(leg.drag, contacts, strict=True))
-    drive = leg.drive
-    give = 1 / (leg.stiffness + drive.compliance)
-    alone = (drive.target + drive.compliance * drive.reference - loose) * give
+def _push(block, impulses):
+    """How the impulses of a leg move the other one: (velocity of the hinge, m/s; impulse of its joint, N m s)."""
+    velocity = (0.0, 0.0)
+    for response, value in zip(block.response, _values(impulses), strict=True):
+        velocity = plus(velocity, times(response, value))
+    return velocity, impulses.joint
+
+
+def _pushed(block, free, push):
+    """Speeds of the rows of a leg, without its own impulses, under the `_push` of the other one."""
+    velocity, joint = push
+    moved = [speed + dot(reduced, velocity) for speed, reduced in zip(free, block.reduced, strict=True)]
+    return moved[0] + block.twist * joint, *moved[1:]
+
+
+def solve_block(block, speeds, old, friction):
+    """The `Impulses` of one leg, given the speeds of its rows without them; from the old ones."""
+    loose, *free = speeds
+    (stiffness, *drag), *lines = block.matrix
+    lines = [line[1:] for line in lines]
+    drive, contacts = block.drive, (*old.normals, *old.tangents)
+    give = 1 / (stiffness + block.compliance)
+    alone = (drive.target + block.compliance * drive.reference - loose) * give
 
     def attempt(carry, follows):
         # A joint that follows its drive is eliminated from the contacts' rows; one at a bound has a known impulse.
         joint, within, before = carry
         part = jnp.where(follows, give, 0.0)
         matrix = [
-            [m - a * b * part for m, b in zip(line, leg.drag, strict=True)]
-            for line, a in zip(leg.matrix, leg.drag, strict=True)
+            [m - a * b * part for m, b in zip(line, drag, strict=True)] for line, a in zip(lines, drag, strict=True)
         ]
-        moved = [f + drag * joint for f, drag in zip(free, leg.drag, strict=True)]
-        found = _contacts(matrix, moved, contacts, leg.active, friction)
+        moved = [f + a * joint for f, a in zip(free, drag, strict=True)]
+        found = _contacts(matrix, moved, contacts, block.active, friction)
         found = tuple(jnp.where(within, a, b) for a, b in zip(before, found, strict=True))
-        wanted = alone - give * sum(drag * c for drag, c in zip(leg.drag, found, strict=True))
+        wanted = alone - give * sum(a * c for a, c in zip(drag, found, strict=True))
         held = jnp.clip(wanted, drive.low, drive.high)
         return (jnp.where(follows, held, joint), held == wanted, found), None
 
     start = alone, jnp.zeros_like(alone, bool), contacts
-    (held, _, found), _ = jax.lax.scan(attempt, start, jnp.array([True, False]))
+    (held, _, found), _ = jax.lax.scan(attempt, start, jnp.array([True, False]), unroll=True)
     return Impulses(held, found[:2], found[2:])
 
 

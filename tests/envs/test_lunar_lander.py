@@ -175,7 +175,7 @@ def test_flights_follow_those_of_box2d():
         ours = np.stack([states.hull.x, states.hull.y], 1)
         errors.append(np.abs(ours - origins(episode)).max(1)[: max(first_touch(episode) - 1, 1)])
     errors = np.concatenate(errors)
-    assert np.median(errors) <= 1e-3 and np.quantile(errors, 0.9) <= 5e-3 and errors.max() <= 0.1
+    assert np.median(errors) <= 5e-5 and np.quantile(errors, 0.9) <= 3e-4 and errors.max() <= 5e-3
 
 
 @pytest.mark.parametrize("name", [name for name in EPISODES if not name.endswith("rand_s0")])
@@ -184,7 +184,7 @@ def test_episodes_end_as_those_of_box2d(name):
     episode, _, _, steps = played(name)
     flown = first_touch(episode)
     assert not steps.terminated[: flown - 1].any()
-    np.testing.assert_allclose(steps.obs[: flown - 1, :6], episode["obs"][1:flown, :6], rtol=0, atol=2e-2)
+    np.testing.assert_allclose(steps.obs[: flown - 1, :6], episode["obs"][1:flown, :6], rtol=0, atol=1e-3)
 
 
 def test_wind_blows_as_in_box2d():
@@ -192,7 +192,7 @@ def test_wind_blows_as_in_box2d():
     for name in names:
         episode, _, _, steps = played(name)
         flown = first_touch(episode) - 1
-        np.testing.assert_allclose(steps.obs[:flown, :6], episode["obs"][1 : flown + 1, :6], rtol=0, atol=1.5e-2)
+        np.testing.assert_allclose(steps.obs[:flown, :6], episode["obs"][1 : flown + 1, :6], rtol=0, atol=1.6e-4)
     indices = np.arange(-9999, 9999, 37)
     force, torque = jaxenvs_wind(indices)
     np.testing.assert_allclose(force, 15 * oracle.gust(indices), atol=2e-3)
@@ -248,7 +248,7 @@ def forced_errors():
 def test_a_step_in_flight_is_that_of_box2d():
     errors, down, steady = forced_errors()
     flying = errors[~down & steady]
-    assert np.quantile(flying, 0.99) <= 5e-5 and flying.max() <= 5e-4
+    assert np.quantile(flying, 0.99) <= 1e-5 and flying.max() <= 5e-5
 
 
 def test_a_step_on_the_ground_is_that_of_box2d():
@@ -256,11 +256,9 @@ def test_a_step_on_the_ground_is_that_of_box2d():
     standing = errors[down & steady]
     velocity, rate = standing[:, :2].max(1), standing[:, 2]
     assert len(standing) > 300
-    # Over 150 other episodes the quantiles are 2.8e-5; 3.7e-3 and 5.6e-3; 0.046. These few are mostly still sliding.
-    assert np.median(standing) <= 3e-5
-    assert (
-        np.quantile(velocity, 0.9) <= 8e-3 and np.quantile(rate, 0.9) <= 1.5e-2 and np.quantile(velocity, 0.99) <= 0.15
-    )
+    # These few are mostly still sliding; docs/lunarlander.md has the quantiles over 150 other episodes.
+    assert np.median(standing) <= 1e-5
+    assert np.quantile(velocity, 0.9) <= 8e-3 and np.quantile(rate, 0.9) <= 1e-2 and np.quantile(velocity, 0.99) <= 0.15
 
 
 # T5: sleep, ends and flags.
@@ -286,6 +284,7 @@ def flying(**changed):
             velocity_x=hull.velocity_x,
             velocity_y=hull.velocity_y,
             rate=hull.rate,
+            motor=jnp.float32(0.0),
         )
         for leg, side in zip(state.legs, legged.SIDES, strict=True)
     ]
@@ -398,6 +397,35 @@ def test_a_vertex_pushes_along_the_normal_of_the_face_it_is_nearer_to():
     first, _ = contact.box_contacts(contact.edge(end, far), 2 / 30, 8 / 30)
     assert bool(first.active) and first.normal == (0.0, 1.0)
     np.testing.assert_allclose(first.separation, 0.012, atol=1e-6)
+
+
+@pytest.mark.parametrize("stiffness", [0.3, 17.0, 120.0])
+def test_a_motor_is_as_slow_as_its_iterations(stiffness):
+    share, target, loose, start = 0.0018, -0.3, 0.2, 0.05
+    drive = solver.Drive(low=-1.0, high=1.0, reference=start, target=target, free=True, share=share)
+    impulse = start
+    for _ in range(solver.ITERATIONS):
+        impulse += share * (target - (loose + stiffness * impulse))
+    compliance = float(solver.compliance_of(drive, jnp.float32(stiffness)))
+    solved = (target + compliance * start - loose) / (stiffness + compliance)
+    assert solved == pytest.approx(impulse, rel=1e-4)
+
+
+@pytest.mark.parametrize("held", [(False,) * 4, (True, False, True, False), (True,) * 4])
+def test_held_rows_soften_a_joint(held):
+    half = np.random.default_rng(0).normal(size=(5, 5))
+    matrix = half @ half.T
+    rest = [i + 1 for i in range(4) if held[i]]
+    expected = matrix[0, 0] - matrix[0, rest] @ np.linalg.solve(matrix[np.ix_(rest, rest)], matrix[rest, 0])
+    ours = solver.softened([[jnp.float32(x) for x in line] for line in matrix], [jnp.asarray(x) for x in held])
+    assert float(ours) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_row_that_others_almost_eliminate_is_left_out():
+    # The last two rows are the same direction.
+    matrix = np.array([[2.0, 0.5, 0.5], [0.5, 1.0, 1.0], [0.5, 1.0, 1.0]], np.float32)
+    ours = solver.softened([[jnp.float32(x) for x in line] for line in matrix], [jnp.asarray(True)] * 2)
+    assert float(ours) == pytest.approx(1.75)
 
 
 def test_normals_are_complementary():
