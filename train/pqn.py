@@ -30,8 +30,7 @@ from .floor import gradients, networks
 from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch, episode_metrics, staggered
-from .floor.exploration import epsilon_greedy, taken
-from .floor.exploration import greedy as best_action
+from .floor.exploration import best_action, epsilon_greedy, taken
 from .floor.gradients import adam, descend, mean_gradient
 from .floor.heads import acts_in, check_actions, features, num_features, to_action
 from .floor.losses import huber, squared
