@@ -18,7 +18,6 @@ learner's state, and several environments. A time limit is not a terminal state:
 only a termination cuts them, also within the steps of an n-step return.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -26,24 +25,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxenvs import VectorEnv, constant, make_vec, rollout, static
+from jaxenvs import constant, make_vec, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
-from .floor import experience, gradients, networks
+from .floor import experience, gradients, networks, running, schedules
 from .floor.actors import Actor
 from .floor.config import hyperparameters
-from .floor.episodes import check_batch, episode_metrics, staggered
-from .floor.exploration import epsilon_greedy, greedy, taken
+from .floor.episodes import check_batch
+from .floor.exploration import at_random, best_action, epsilon_greedy, taken
 from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import acts_in, check_actions, features, num_features, to_action
+from .floor.heads import acts_in, check_actions, dueling, num_features
 from .floor.losses import huber, quantile_loss, squared
-from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
-from .floor.replay import Replay, Transition, add, init_replay, replay_shardings, sample
-from .floor.returns import n_step
-from .floor.schedules import linear
-from .floor.sharding import batch_sharding, per_device, replicate, replicated
+from .floor.policies import batch_of, policy_of
+from .floor.schedules import exploration, learning_rate
+from .floor.sharding import per_device, replicate, sharded
+from .floor.targets import polyak
 
 #: See `algorithm.Algorithm.ACTIONS`.
 ACTIONS = acts_in("dqn", "discrete")
@@ -119,19 +117,8 @@ class TrainState(NamedTuple):
     target: Any
     #: Adam's state.
     optimiser: Any
-    #: Moments of the observation features, f32[features].
-    obs_moments: Moments
-    #: Moments of the discounted return, f32[].
-    return_moments: Moments
-    #: f32[num_envs], running discounted returns.
-    discounted: jax.Array
-    #: Transitions of n_step steps.
-    replay: Replay
-    #: The last n_step - 1 steps of each environment, [n_step - 1, num_envs, ...], whose returns are not complete yet.
-    recent: Any
-    #: The environments: `VectorState`, and the observations to act on.
-    env_state: Any
-    obs: Any
+    #: The environments, the replay buffer, and running statistics.
+    experience: experience.Experience
     #: f32[], the probability of a random action in the last update.
     epsilon: jax.Array
     #: The run's key; update u uses `fold_in(key, u)`.
@@ -140,38 +127,13 @@ class TrainState(NamedTuple):
     updates: jax.Array
 
 
-def check(config, devices=1):
-    """See `algorithm.Algorithm.check`."""
-    networks.check(config.network, config.hidden, config.activation)
-    experience.check(config, devices)
-
-
-def useful_devices(config, available):
-    """See `algorithm.Algorithm.useful_devices`: devices share evenly, and none has too little to do."""
-    return experience.useful_devices(config, available)
-
-
-def steps_per_update(config):
-    """See `algorithm.Algorithm.steps_per_update`."""
-    return config.num_envs * config.num_steps
-
-
-def warmup_steps(config):
-    """See `algorithm.Algorithm.warmup_steps`."""
-    return experience.warmup_steps(config)
-
-
-def scheduled(config, num_updates):
-    """See `algorithm.Algorithm.scheduled`."""
-    horizon = jnp.where(config.schedule_updates == 0, float(num_updates), config.schedule_updates)
-    return dataclasses.replace(config, schedule_updates=horizon)
-
-
-def shardings(mesh, state):
-    """See `algorithm.Algorithm.shardings`: each device holds its environments and their part of the replay buffer."""
-    parts = {name: batch_sharding(mesh, getattr(state, name)) for name in ("discounted", "env_state", "obs")}
-    parts |= {"replay": replay_shardings(mesh, state.replay), "recent": batch_sharding(mesh, state.recent, axis=1)}
-    return replicated(mesh, state)._replace(**parts)
+#: See `algorithm.Algorithm`; all learners from a replay buffer have these in common.
+check = experience.check
+steps_per_update = experience.steps_per_update
+warmup_steps = experience.warmup_steps
+useful_devices = experience.useful_devices
+scheduled = schedules.scheduled
+shardings = experience.shardings
 
 
 @in_32_bits
@@ -181,26 +143,13 @@ def init(config, envs, key):
     check_batch(envs, config.num_envs)
     check_actions("dqn", envs.single_action_space)
     params_key, env_key, age_key, warm_key, run_key = jax.random.split(fusable(key), 5)
-    inputs = num_features(envs.single_observation_space)
-    params = networks.init(_network(config, envs), params_key, inputs)
-    env_state, obs = envs.reset(env_key)
-    state = TrainState(
-        params=params,
-        target=params,
-        optimiser=gradients.init(adam(config.max_grad_norm), params),
-        obs_moments=init_moments((inputs,)),
-        return_moments=init_moments(()),
-        discounted=jnp.zeros(config.num_envs),
-        replay=init_replay(_example(inputs), config.capacity, config.num_envs),
-        recent=None,
-        env_state=staggered(envs, env_state, age_key) if config.stagger else env_state,
-        obs=obs,
-        epsilon=jnp.float32(1.0),
-        key=run_key,
-        updates=jnp.int32(0),
-    )
-    state = _warmed_up(config, envs, varying_as(key, state), warm_key)
-    return varying_as(key, state._replace(epsilon=jnp.asarray(config.epsilon, jnp.float32)))
+    params = networks.init(_network(config, envs), params_key, num_features(envs.single_observation_space))
+    begun = experience.begun(config, envs, jax.ShapeDtypeStruct((), jnp.int32), env_key, age_key)
+    count = int(envs.single_action_space.n)
+    play = functools.partial(experience.play, envs, lambda key, raw: at_random(key, raw.shape[:-1], count))
+    played = experience.warmed_up(config, play, varying_as(key, begun), *jax.random.split(warm_key))
+    optimiser, epsilon = gradients.init(adam(config.max_grad_norm), params), jnp.asarray(config.epsilon, jnp.float32)
+    return varying_as(key, TrainState(params, params, optimiser, played, epsilon, run_key, jnp.int32(0)))
 
 
 @functools.partial(jax.jit, static_argnames="mesh")
@@ -212,18 +161,16 @@ def update(config, envs, state, mesh=None):
     besides epsilon and the step size.
     """
     check_batch(envs, config.num_envs)
-    if mesh is not None:
-        state = jax.lax.with_sharding_constraint(state, shardings(mesh, state))
+    state = sharded(mesh, state, shardings)
     play_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates))
-    horizon = config.exploration_fraction * config.schedule_updates
-    state = state._replace(epsilon=linear(config.epsilon, config.final_epsilon, state.updates, horizon))
-    state, steps = _play(config, envs, state, play_key, config.num_steps)
-    state = _remember(config, state, steps)
-    params, target, optimiser, means = _learn(config, envs, state, learn_key, mesh)
+    state = state._replace(epsilon=exploration(config, state.updates))
+    explore = functools.partial(_explored, config, envs, state)
+    played, steps = experience.play(envs, explore, play_key, state.experience, config.num_steps)
+    played = experience.remember(config, played, steps)
+    (params, target, optimiser), means = _learn(config, envs, state, played, learn_key, mesh)
     means |= {"epsilon": state.epsilon, "learning_rate": learning_rate(config, state.updates)}
-    after = state._replace(params=params, target=target, optimiser=optimiser, updates=state.updates + 1)
-    done = steps.terminated | steps.truncated
-    return after, episode_metrics(done, steps.episode_return, steps.episode_length, means)
+    after = TrainState(params, target, optimiser, played, state.epsilon, state.key, state.updates + 1)
+    return after, experience.metrics_of(steps, means)
 
 
 @in_32_bits
@@ -235,20 +182,15 @@ def train(config, env, key, num_updates):
 
 def policy(config, envs, state, *, greedy=True):
     """The best known actions, or those with the present epsilon; see `algorithm.Algorithm.policy`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
-
-    @in_32_bits
-    def act(key, obs):
-        raw = features(envs.single_observation_space, obs)
-        return to_action(envs.single_action_space, _choose(config, envs, state, fusable(key), raw, greedy))
-
-    return act
+    envs = batch_of(envs)
+    best = lambda key, raw: best_action(_expected(config, envs, state, raw))  # noqa: E731
+    return policy_of(envs, best if greedy else functools.partial(_explored, config, envs, state))
 
 
 def actor(config, envs, state):
     """The greedy policy as data; see `algorithm.Algorithm.actor`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
-    moments = state.obs_moments if config.normalise_observations else None
+    envs = batch_of(envs)
+    moments = state.experience.obs_moments if config.normalise_observations else None
     network = _network(config, envs)
     # Mean quantiles of dueling values are linear in the outputs.
     mix = np.asarray(_values_of(config, jnp.eye(network.outputs)).mean(-1))
@@ -266,23 +208,6 @@ def _values_of(config, outputs):
     return dueling(outputs) if config.dueling else outputs
 
 
-def dueling(outputs):
-    """Q(s, a) = V(s) + A(s, a) - mean over a of A(s, a) (Wang et al. 2016, eq. 9).
-
-    Args:
-        outputs: f32[..., 1 + actions, n]: V, and A of each action.
-    Returns:
-        f32[..., actions, n].
-    """
-    value, advantage = outputs[..., :1, :], outputs[..., 1:, :]
-    return value + advantage - advantage.mean(-2, keepdims=True)
-
-
-def learning_rate(config, updates):
-    """The step size after this number of updates."""
-    return linear(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
-
-
 def targets(config, envs, params, target, batch):
     """What the values of the actions taken should be.
 
@@ -295,7 +220,7 @@ def targets(config, envs, params, target, batch):
     """
     next_values = values(config, envs, target, batch.next_features)
     chooser = values(config, envs, params, batch.next_features) if config.double else next_values
-    best = taken(next_values, greedy(chooser.mean(-1)))
+    best = taken(next_values, best_action(chooser.mean(-1)))
     discount = jnp.where(batch.terminated, 0.0, batch.discount)
     return batch.reward[..., None] + discount[..., None] * best
 
@@ -313,10 +238,7 @@ def loss(config, envs, params, batch, target_values):
     """
     chosen = taken(values(config, envs, params, batch.features), batch.action)
     cost = huber if config.huber else squared
-    if config.quantiles > 1:
-        error = quantile_loss(chosen, target_values, cost)
-    else:
-        error = cost(target_values - chosen)
+    error = quantile_loss(chosen, target_values, cost) if config.quantiles > 1 else cost(target_values - chosen)
     total = error.mean()
     return total, {"value_loss": total, "value": chosen.mean()}
 
@@ -337,122 +259,41 @@ def follow(config, target, params, made):
         Parameters: `tau` of the way closer if `made` is a multiple of `target_every`, the same otherwise.
     """
     part = config.tau * (made % config.target_every == 0) if config.target_every > 1 else config.tau
-    return jax.tree.map(lambda old, new: old + part * (new - old), target, params)
+    return polyak(target, params, part)
 
 
-class _Steps(NamedTuple):
-    features: jax.Array
-    choice: jax.Array
-    reward: jax.Array
-    final_features: jax.Array
-    terminated: jax.Array
-    truncated: jax.Array
-    episode_return: jax.Array
-    episode_length: jax.Array
+def _expected(config, envs, state, raw):
+    """The expected values f32[..., actions] at features f32[..., inputs] that are not standardised yet."""
+    return values(config, envs, state.params, running.seen(config, state.experience, raw)).mean(-1)
 
 
-def _example(inputs):
-    """The shapes of one transition."""
-    vector, number = jax.ShapeDtypeStruct((inputs,), jnp.float32), jax.ShapeDtypeStruct((), jnp.float32)
-    choice, flag = jax.ShapeDtypeStruct((), jnp.int32), jax.ShapeDtypeStruct((), jnp.bool_)
-    return Transition(vector, choice, number, vector, flag, number)
+def _explored(config, envs, state, key, raw):
+    """i32[...], choices at such features, with the state's epsilon."""
+    return epsilon_greedy(fusable(key), _expected(config, envs, state, raw), state.epsilon)
 
 
-def _warmed_up(config, envs, state, key):
-    """The state after learning_starts steps, which are random because the state's epsilon is 1."""
-    first_key, rest_key = jax.random.split(key)
-    state, recent = _play(config, envs, state, first_key, config.n_step - 1)
-    state = state._replace(recent=recent)
-
-    def block(index, state):
-        return _remember(config, *_play(config, envs, state, jax.random.fold_in(rest_key, index), config.num_steps))
-
-    return jax.lax.fori_loop(0, config.learning_starts // steps_per_update(config), block, state)
-
-
-def _choose(config, envs, state, key, raw, best=False):
-    """i32[...], choices at features f32[..., inputs] that are not standardised yet."""
-    x = standardise(state.obs_moments, raw, clip=10.0) if config.normalise_observations else raw
-    q = values(config, envs, state.params, x).mean(-1)
-    return greedy(q) if best else epsilon_greedy(key, q, state.epsilon)
-
-
-def _play(config, envs, state, key, num_steps):
-    """Steps of the present policy: (state with the environments after them, `_Steps` of [num_steps, num_envs, ...])."""
-    space = envs.single_observation_space
-
-    def act(key, obs):
-        raw = features(space, obs)
-        choice = _choose(config, envs, state, key, raw)
-        return to_action(envs.single_action_space, choice), (raw, choice)
-
-    def collect(obs, action, extra, step):
-        raw, choice = extra
-        ends = step.terminated, step.truncated
-        final = features(space, step.final_obs)
-        return _Steps(raw, choice, step.reward, final, *ends, step.episode_return, step.episode_length)
-
-    env_state, obs, steps = rollout(envs, act, key, state.env_state, state.obs, num_steps, collect)
-    return state._replace(env_state=env_state, obs=obs), steps
-
-
-def _remember(config, state, steps):
-    """The state with new steps in its replay buffer and in its moments."""
-    entire = jax.tree.map(lambda old, new: jnp.concatenate([old, new]), state.recent, steps)
-    ends = entire.terminated, entire.truncated
-    ahead = n_step(entire.reward, entire.final_features, *ends, gamma=config.gamma, n=config.n_step)
-    first = jax.tree.map(lambda x: x[: config.num_steps], entire)
-    done = steps.terminated | steps.truncated
-    sums, discounted = discounted_sums(steps.reward, done, state.discounted, gamma=config.gamma)
-    return state._replace(
-        obs_moments=update_moments(state.obs_moments, steps.features),
-        return_moments=update_moments(state.return_moments, sums),
-        discounted=discounted,
-        replay=add(state.replay, Transition(first.features, first.choice, *ahead)),
-        recent=jax.tree.map(lambda x: x[config.num_steps :], entire),
-    )
-
-
-def _minibatches(config, state, key):
-    """`Transition` of [gradient_steps, batch_size, ...], as the network and the loss see them."""
-    batch = sample(key, state.replay, (config.gradient_steps, config.batch_size))
-    if config.normalise_observations:
-        seen = (standardise(state.obs_moments, x, clip=10.0) for x in (batch.features, batch.next_features))
-        batch = batch._replace(**dict(zip(("features", "next_features"), seen, strict=True)))
-    if config.scale_rewards:
-        batch = batch._replace(reward=batch.reward / jnp.maximum(jnp.sqrt(state.return_moments.variance), 1e-4))
-    return batch
-
-
-def _learn(config, envs, state, key, mesh):
-    """gradient_steps of them: (params, target, optimiser, means)."""
-    batches = replicate(mesh, _minibatches(config, state, key))
+def _learn(config, envs, state, played, key, mesh):
+    """gradient_steps of them: ((params, target, optimiser), means)."""
+    batches = replicate(mesh, experience.batches(config, played, key))
 
     def learn(batches, config, step_size, made, learner):
-        optimiser = adam(config.max_grad_norm)
-
         def step(carry, now):
-            params, target, optimiser_state = carry
+            params, target, optimiser = carry
             index, batch = now
             aim = targets(config, envs, params, target, batch)
             gradient, parts = mean_gradient(mesh, lambda params: loss(config, envs, params, batch, aim), params)
-            params, optimiser_state = descend(optimiser, optimiser_state, params, gradient, step_size)
-            return (params, follow(config, target, params, made + index + 1), optimiser_state), parts
+            params, optimiser = descend(adam(config.max_grad_norm), optimiser, params, gradient, step_size)
+            return (params, follow(config, target, params, made + index + 1), optimiser), parts
 
         return jax.lax.scan(step, learner, (jnp.arange(config.gradient_steps), batches))
 
-    learner = state.params, state.target, state.optimiser
-    (params, target, optimiser), parts = per_device(
+    learner, parts = per_device(
         mesh, learn, batches, axis=1, together=True, config=config, step_size=learning_rate(config, state.updates),
-        made=since_target(config, state.updates), learner=learner,
+        made=since_target(config, state.updates), learner=(state.params, state.target, state.optimiser),
     )  # fmt: skip
-    return params, target, optimiser, {name: part.mean() for name, part in parts.items()}
+    return learner, {name: part.mean() for name, part in parts.items()}
 
 
 def _network(config, envs):
-    body = networks.body(
-        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation,
-        layer_norm=config.layer_norm,
-    )  # fmt: skip
     count = int(envs.single_action_space.n) + config.dueling
-    return networks.Network(body, count * config.quantiles, scale=0.01)
+    return networks.Network(networks.body_of(config, envs), count * config.quantiles, scale=0.01)

@@ -14,7 +14,6 @@ the learner's state, advantages standardised per minibatch, the global norm of g
 a terminal state: targets bootstrap from `final_obs`, and only a termination cuts them.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -22,25 +21,23 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxenvs import VectorEnv, constant, make_vec, rollout, static
+from jaxenvs import constant, make_vec, rollout, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
-from .floor import gradients, networks
+from .floor import gradients, minibatches, networks, running, schedules
 from .floor.actors import Actor
 from .floor.config import hyperparameters
-from .floor.episodes import check_batch, episode_metrics, staggered
-from .floor.gradients import adam, descend, mean_gradient
+from .floor.episodes import check_batch, episode_metrics
+from .floor.gradients import adam
 from .floor.heads import acts_in, choices, distribution_over, features, num_features, num_outputs, to_action
-from .floor.minibatches import segments, shuffled
-from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
+from .floor.minibatches import descents, shuffled_segments
+from .floor.moments import Moments, update_moments
+from .floor.policies import batch_of, policy_of
 from .floor.returns import gae
-from .floor.schedules import linear
-from .floor.sharding import batch_sharding, per_device, replicate, replicated, shard
-
-# Samples of a minibatch, for each device: with fewer, two devices were no faster than one.
-_MIN_SAMPLES = 512
+from .floor.schedules import learning_rate, linear
+from .floor.sharding import per_device, replicate, sharded
 
 #: See `algorithm.Algorithm.ACTIONS`.
 ACTIONS = acts_in("ppo", "discrete", "choices", "box")
@@ -143,52 +140,13 @@ class Batch(NamedTuple):
     advantage: jax.Array
 
 
-def check(config, devices=1):
-    """See `algorithm.Algorithm.check`."""
-    networks.check(config.network, config.hidden, config.activation)
-    if config.num_steps % config.segment:
-        raise ValueError(f"num_steps must be a multiple of segment={config.segment}, got {config.num_steps}")
-    total = steps_per_update(config) // config.segment
-    if total % config.minibatches:
-        raise ValueError(f"minibatches must divide num_envs * num_steps / segment = {total}, got {config.minibatches}")
-    if devices < 1 or config.num_envs % devices or total // config.minibatches % devices:
-        raise ValueError(
-            f"devices must divide num_envs={config.num_envs} and the {total // config.minibatches} segments of a "
-            f"minibatch, got {devices}"
-        )
-
-
-def useful_devices(config, available):
-    """See `algorithm.Algorithm.useful_devices`: devices share evenly, and none has too little to do."""
-    samples = steps_per_update(config) // config.minibatches
-
-    def useful(count):
-        even = not (config.num_envs % count or samples // config.segment % count)
-        return even and samples // count >= _MIN_SAMPLES
-
-    return max(n for n in range(1, max(1, available) + 1) if n == 1 or useful(n))
-
-
-def steps_per_update(config):
-    """See `algorithm.Algorithm.steps_per_update`."""
-    return config.num_envs * config.num_steps
-
-
-def warmup_steps(config):
-    """See `algorithm.Algorithm.warmup_steps`."""
-    return 0
-
-
-def scheduled(config, num_updates):
-    """See `algorithm.Algorithm.scheduled`."""
-    horizon = jnp.where(config.schedule_updates == 0, float(num_updates), config.schedule_updates)
-    return dataclasses.replace(config, schedule_updates=horizon)
-
-
-def shardings(mesh, state):
-    """See `algorithm.Algorithm.shardings`: each device holds its part of the environments, and all of the rest."""
-    parts = {name: batch_sharding(mesh, getattr(state, name)) for name in ("discounted", "env_state", "obs")}
-    return replicated(mesh, state)._replace(**parts)
+#: See `algorithm.Algorithm`; all learners from what they just played have these in common.
+check = minibatches.check
+steps_per_update = minibatches.steps_per_update
+warmup_steps = minibatches.warmup_steps
+useful_devices = minibatches.useful_devices
+scheduled = schedules.scheduled
+shardings = running.shardings
 
 
 @in_32_bits
@@ -204,17 +162,12 @@ def init(config, envs, key):
         critic=networks.init(critic, critic_key, inputs),
         log_std=jnp.full(0 if choices(envs.single_action_space) else outputs, config.log_std, jnp.float32),
     )
-    env_state, obs = envs.reset(env_key)
     state = TrainState(
         params=params,
         optimiser=gradients.init(adam(config.max_grad_norm), params),
-        obs_moments=init_moments((inputs,)),
-        return_moments=init_moments(()),
-        discounted=jnp.zeros(config.num_envs),
-        env_state=staggered(envs, env_state, age_key) if config.stagger else env_state,
-        obs=obs,
         key=run_key,
         updates=jnp.int32(0),
+        **running.begun(config, envs, env_key, age_key),
     )
     return varying_as(key, state)
 
@@ -228,15 +181,13 @@ def update(config, envs, state, mesh=None):
     and the fraction of clipped ratios, and besides the values' explained variance and the step size.
     """
     check_batch(envs, config.num_envs)
-    if mesh is not None:
-        state = jax.lax.with_sharding_constraint(state, shardings(mesh, state))
+    state = sharded(mesh, state, shardings)
     play_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates))
     env_state, obs, steps = _play(config, envs, state, play_key)
     done = steps.terminated | steps.truncated
-    sums, discounted = discounted_sums(steps.reward, done, state.discounted, gamma=config.gamma)
-    return_moments = update_moments(state.return_moments, sums)
+    return_moments, discounted = running.returns(config, state, steps.reward, done)
     batch, explained_variance = _prepare(config, envs, state._replace(return_moments=return_moments), steps, mesh)
-    params, optimiser, means = _learn(config, envs, state, replicate(mesh, batch), learn_key, mesh)
+    (params, optimiser), means = _learn(config, envs, state, replicate(mesh, batch), learn_key, mesh)
     means |= {"explained_variance": explained_variance, "learning_rate": learning_rate(config, state.updates)}
     # The moments change only now: the batch was acted on, and is learned from, with the old ones.
     obs_moments = update_moments(state.obs_moments, steps.features)
@@ -255,20 +206,18 @@ def train(config, env, key, num_updates):
 
 def policy(config, envs, state, *, greedy=True):
     """The learned policy; see `algorithm.Algorithm.policy`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
 
-    @in_32_bits
-    def act(key, obs):
-        x = _standardised(config, state.obs_moments, features(envs.single_observation_space, obs))
-        chosen = distribution(config, envs, state.params, x)
-        return to_action(envs.single_action_space, chosen.mode() if greedy else chosen.sample(fusable(key)))
+    def choose(key, raw):
+        pi = distribution(config, envs, state.params, running.seen(config, state, raw))
+        return pi.mode() if greedy else pi.sample(fusable(key))
 
-    return act
+    return policy_of(envs, choose)
 
 
 def actor(config, envs, state):
     """The greedy policy as data; see `algorithm.Algorithm.actor`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
     moments = state.obs_moments if config.normalise_observations else None
     return Actor(_networks(config, envs)[0], state.params.actor, moments)
 
@@ -282,11 +231,6 @@ def distribution(config, envs, params, x):
 def value(config, envs, params, x):
     """The values f32[...] at standardised features f32[..., inputs]."""
     return networks.apply(_networks(config, envs)[1], params.critic, x)[..., 0]
-
-
-def learning_rate(config, updates):
-    """The step size after this number of updates."""
-    return linear(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
 
 
 def loss(config, envs, params, batch, entropy_bonus, moments=None):
@@ -353,7 +297,7 @@ def _play(config, envs, state, key):
 
     def act(key, obs):
         raw = features(envs.single_observation_space, obs)
-        pi = distribution(config, envs, state.params, _standardised(config, state.obs_moments, raw))
+        pi = distribution(config, envs, state.params, running.seen(config, state, raw))
         sample = pi.sample(key)
         return to_action(envs.single_action_space, sample), (raw, sample, pi.log_prob(sample))
 
@@ -370,12 +314,10 @@ def _prepare(config, envs, state, steps, mesh):
     """The `Batch` of [num_steps, num_envs, ...] to learn from, and the values' explained variance."""
 
     def prepare(steps, config, state):
-        x = _standardised(config, state.obs_moments, steps.features)
-        final_x = _standardised(config, state.obs_moments, steps.final_features)
+        x = running.seen(config, state, steps.features)
+        final_x = running.seen(config, state, steps.final_features)
         values, next_values = value(config, envs, state.params, x), value(config, envs, state.params, final_x)
-        reward = steps.reward
-        if config.scale_rewards:
-            reward = reward / jnp.maximum(jnp.sqrt(state.return_moments.variance), 1e-4)
+        reward = running.scaled(config, state, steps.reward)
         ends = steps.terminated, steps.truncated
         advantage = gae(reward, values, next_values, *ends, gamma=config.gamma, lambda_=config.lambda_)
         return Batch(x, steps.sample, steps.log_prob, values, advantage)
@@ -388,34 +330,18 @@ def _prepare(config, envs, state, steps, mesh):
 
 
 def _learn(config, envs, state, batch, key, mesh):
-    """epochs x minibatches gradient steps: (params, optimiser, means)."""
+    """epochs x minibatches gradient steps: ((params, optimiser), means)."""
     step_size, final_part = learning_rate(config, state.updates), config.final_entropy_bonus
     entropy_bonus = linear(config.entropy_bonus, final_part, state.updates, config.schedule_updates)
-    data = jax.tree.map(lambda x: segments(x, config.segment), batch)
-    rows = shuffled(key, data.advantage.shape[0], config.epochs, config.minibatches, mesh)
-    rows = shard(mesh, rows, axis=1)
+    data, rows = shuffled_segments(config, batch, key, mesh)
     advantage = data.advantage[rows]
     moments = advantage.mean((1, 2)), advantage.std((1, 2))
 
-    def learn(rows, config, data, moments, step_size, entropy_bonus, learner):
-        optimiser = adam(config.max_grad_norm)
-
-        def step(carry, now):
-            params, optimiser_state = carry
-            rows, moments = now
-            minibatch = jax.tree.map(lambda x: x[rows].reshape(-1, *x.shape[2:]), data)
-            cost = lambda params: loss(config, envs, params, minibatch, entropy_bonus, moments)  # noqa: E731
-            gradient, parts = mean_gradient(mesh, cost, params)
-            return descend(optimiser, optimiser_state, params, gradient, step_size), parts
-
-        return jax.lax.scan(step, learner, (rows, moments))
+    def cost(config, params, minibatch, moments, entropy_bonus):
+        return loss(config, envs, params, minibatch, entropy_bonus, moments)
 
     learner = state.params, state.optimiser
-    (params, optimiser), parts = per_device(
-        mesh, learn, rows, axis=1, together=True, config=config, data=data, moments=moments, step_size=step_size,
-        entropy_bonus=entropy_bonus, learner=learner,
-    )  # fmt: skip
-    return params, optimiser, {name: part.mean() for name, part in parts.items()}
+    return descents(mesh, cost, learner, data, rows, moments, entropy_bonus, config=config, step_size=step_size)
 
 
 def _networks(config, envs):
@@ -424,7 +350,3 @@ def _networks(config, envs):
     body = networks.body(config.network, space, hidden=config.hidden, activation=config.activation)
     outputs = num_outputs(envs.single_action_space)
     return networks.Network(body, outputs, scale=0.01), networks.Network(body, 1, scale=1.0)
-
-
-def _standardised(config, moments, x):
-    return standardise(moments, x, clip=10.0) if config.normalise_observations else x

@@ -13,7 +13,6 @@ statistics in the learner's state. A time limit is not a terminal state: the ret
 only a termination cuts them; the lambda-trace is cut by either end.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -21,28 +20,25 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from jaxenvs import VectorEnv, constant, make_vec, rollout, static
+from jaxenvs import constant, make_vec, rollout, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
-from .floor import gradients, networks
+from .floor import gradients, minibatches, networks, running, schedules
 from .floor.actors import Actor
 from .floor.config import hyperparameters
-from .floor.episodes import check_batch, episode_metrics, staggered
-from .floor.exploration import epsilon_greedy, taken
-from .floor.exploration import greedy as best_action
-from .floor.gradients import adam, descend, mean_gradient
+from .floor.episodes import check_batch, episode_metrics
+from .floor.exploration import best_action, epsilon_greedy, taken
+from .floor.gradients import adam
 from .floor.heads import acts_in, check_actions, features, num_features, to_action
 from .floor.losses import huber, squared
-from .floor.minibatches import segments, shuffled
-from .floor.moments import Moments, discounted_sums, init_moments, standardise, update_moments
+from .floor.minibatches import descents, shuffled_segments
+from .floor.moments import Moments, update_moments
+from .floor.policies import batch_of, policy_of
 from .floor.returns import gae
-from .floor.schedules import linear
-from .floor.sharding import batch_sharding, per_device, replicate, replicated, shard
-
-# Samples of a minibatch, for each device: with fewer, two devices were no faster than one with PPO.
-_MIN_SAMPLES = 512
+from .floor.schedules import exploration, learning_rate
+from .floor.sharding import per_device, replicate, sharded
 
 #: See `algorithm.Algorithm.ACTIONS`.
 ACTIONS = acts_in("pqn", "discrete")
@@ -132,52 +128,13 @@ class Batch(NamedTuple):
     target: jax.Array
 
 
-def check(config, devices=1):
-    """See `algorithm.Algorithm.check`."""
-    networks.check(config.network, config.hidden, config.activation)
-    if config.num_steps % config.segment:
-        raise ValueError(f"num_steps must be a multiple of segment={config.segment}, got {config.num_steps}")
-    total = steps_per_update(config) // config.segment
-    if total % config.minibatches:
-        raise ValueError(f"minibatches must divide num_envs * num_steps / segment = {total}, got {config.minibatches}")
-    if devices < 1 or config.num_envs % devices or total // config.minibatches % devices:
-        raise ValueError(
-            f"devices must divide num_envs={config.num_envs} and the {total // config.minibatches} segments of a "
-            f"minibatch, got {devices}"
-        )
-
-
-def useful_devices(config, available):
-    """See `algorithm.Algorithm.useful_devices`: devices share evenly, and none has too little to do."""
-    samples = steps_per_update(config) // config.minibatches
-
-    def useful(count):
-        even = not (config.num_envs % count or samples // config.segment % count)
-        return even and samples // count >= _MIN_SAMPLES
-
-    return max(n for n in range(1, max(1, available) + 1) if n == 1 or useful(n))
-
-
-def steps_per_update(config):
-    """See `algorithm.Algorithm.steps_per_update`."""
-    return config.num_envs * config.num_steps
-
-
-def warmup_steps(config):
-    """See `algorithm.Algorithm.warmup_steps`."""
-    return 0
-
-
-def scheduled(config, num_updates):
-    """See `algorithm.Algorithm.scheduled`."""
-    horizon = jnp.where(config.schedule_updates == 0, float(num_updates), config.schedule_updates)
-    return dataclasses.replace(config, schedule_updates=horizon)
-
-
-def shardings(mesh, state):
-    """See `algorithm.Algorithm.shardings`: each device holds its part of the environments, and all of the rest."""
-    parts = {name: batch_sharding(mesh, getattr(state, name)) for name in ("discounted", "env_state", "obs")}
-    return replicated(mesh, state)._replace(**parts)
+#: See `algorithm.Algorithm`; all learners from what they just played have these in common.
+check = minibatches.check
+steps_per_update = minibatches.steps_per_update
+warmup_steps = minibatches.warmup_steps
+useful_devices = minibatches.useful_devices
+scheduled = schedules.scheduled
+shardings = running.shardings
 
 
 @in_32_bits
@@ -189,18 +146,13 @@ def init(config, envs, key):
     params_key, env_key, age_key, run_key = jax.random.split(fusable(key), 4)
     inputs = num_features(envs.single_observation_space)
     params = networks.init(_network(config, envs), params_key, inputs)
-    env_state, obs = envs.reset(env_key)
     state = TrainState(
         params=params,
         optimiser=gradients.init(adam(config.max_grad_norm), params),
-        obs_moments=init_moments((inputs,)),
-        return_moments=init_moments(()),
-        discounted=jnp.zeros(config.num_envs),
-        env_state=staggered(envs, env_state, age_key) if config.stagger else env_state,
-        obs=obs,
         epsilon=jnp.asarray(config.epsilon, jnp.float32),
         key=run_key,
         updates=jnp.int32(0),
+        **running.begun(config, envs, env_key, age_key),
     )
     return varying_as(key, state)
 
@@ -214,17 +166,14 @@ def update(config, envs, state, mesh=None):
     besides epsilon and the step size.
     """
     check_batch(envs, config.num_envs)
-    if mesh is not None:
-        state = jax.lax.with_sharding_constraint(state, shardings(mesh, state))
+    state = sharded(mesh, state, shardings)
     play_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates))
-    horizon = config.exploration_fraction * config.schedule_updates
-    state = state._replace(epsilon=linear(config.epsilon, config.final_epsilon, state.updates, horizon))
+    state = state._replace(epsilon=exploration(config, state.updates))
     env_state, obs, steps = _play(config, envs, state, play_key)
     done = steps.terminated | steps.truncated
-    sums, discounted = discounted_sums(steps.reward, done, state.discounted, gamma=config.gamma)
-    return_moments = update_moments(state.return_moments, sums)
+    return_moments, discounted = running.returns(config, state, steps.reward, done)
     batch = _prepare(config, state._replace(return_moments=return_moments), steps, mesh)
-    params, optimiser, means = _learn(config, envs, state, replicate(mesh, batch), learn_key, mesh)
+    (params, optimiser), means = _learn(config, envs, state, replicate(mesh, batch), learn_key, mesh)
     means |= {"epsilon": state.epsilon, "learning_rate": learning_rate(config, state.updates)}
     after = state._replace(
         params=params, optimiser=optimiser, return_moments=return_moments, discounted=discounted, env_state=env_state,
@@ -244,20 +193,18 @@ def train(config, env, key, num_updates):
 
 def policy(config, envs, state, *, greedy=True):
     """The best known actions, or those with the present epsilon; see `algorithm.Algorithm.policy`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
 
-    @in_32_bits
-    def act(key, obs):
-        q = _values(config, envs, state, features(envs.single_observation_space, obs))
-        choice = best_action(q) if greedy else epsilon_greedy(fusable(key), q, state.epsilon)
-        return to_action(envs.single_action_space, choice)
+    def choose(key, raw):
+        q = _values(config, envs, state, raw)
+        return best_action(q) if greedy else epsilon_greedy(fusable(key), q, state.epsilon)
 
-    return act
+    return policy_of(envs, choose)
 
 
 def actor(config, envs, state):
     """The greedy policy as data; see `algorithm.Algorithm.actor`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
     moments = state.obs_moments if config.normalise_observations else None
     return Actor(_network(config, envs), state.params, moments)
 
@@ -265,11 +212,6 @@ def actor(config, envs, state):
 def values(config, envs, params, x):
     """The values f32[..., actions] at standardised features f32[..., inputs]."""
     return networks.apply(_network(config, envs), params, x)
-
-
-def learning_rate(config, updates):
-    """The step size after this number of updates."""
-    return linear(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
 
 
 def lambda_returns(reward, value, next_value, terminated, truncated, *, gamma, lambda_):
@@ -316,7 +258,7 @@ class _Steps(NamedTuple):
 
 def _values(config, envs, state, raw):
     """f32[..., actions] at features f32[..., inputs] that are not standardised yet."""
-    return values(config, envs, state.params, _standardised(config, state.obs_moments, raw))
+    return values(config, envs, state.params, running.seen(config, state, raw))
 
 
 def _play(config, envs, state, key):
@@ -343,12 +285,10 @@ def _prepare(config, state, steps, mesh):
     """The `Batch` of [num_steps, num_envs, ...] to learn from."""
 
     def prepare(steps, config, state):
-        reward = steps.reward
-        if config.scale_rewards:
-            reward = reward / jnp.maximum(jnp.sqrt(state.return_moments.variance), 1e-4)
+        reward = running.scaled(config, state, steps.reward)
         ends = steps.terminated, steps.truncated
         target = lambda_returns(reward, steps.best, steps.next_best, *ends, gamma=config.gamma, lambda_=config.lambda_)
-        return Batch(_standardised(config, state.obs_moments, steps.features), steps.choice, target)
+        return Batch(running.seen(config, state, steps.features), steps.choice, target)
 
     # Of the state, what all devices hold alike.
     shared = state._replace(discounted=(), env_state=(), obs=())
@@ -356,36 +296,15 @@ def _prepare(config, state, steps, mesh):
 
 
 def _learn(config, envs, state, batch, key, mesh):
-    """epochs x minibatches gradient steps: (params, optimiser, means)."""
-    data = jax.tree.map(lambda x: segments(x, config.segment), batch)
-    rows = shuffled(key, data.target.shape[0], config.epochs, config.minibatches, mesh)
+    """epochs x minibatches gradient steps: ((params, optimiser), means)."""
+    data, rows = shuffled_segments(config, batch, key, mesh)
 
-    def learn(rows, config, data, step_size, learner):
-        optimiser = adam(config.max_grad_norm)
+    def cost(config, params, minibatch, *_):
+        return loss(config, envs, params, minibatch)
 
-        def step(carry, rows):
-            params, optimiser_state = carry
-            minibatch = jax.tree.map(lambda x: x[rows].reshape(-1, *x.shape[2:]), data)
-            gradient, parts = mean_gradient(mesh, lambda params: loss(config, envs, params, minibatch), params)
-            return descend(optimiser, optimiser_state, params, gradient, step_size), parts
-
-        return jax.lax.scan(step, learner, rows)
-
-    learner = state.params, state.optimiser
-    (params, optimiser), parts = per_device(
-        mesh, learn, shard(mesh, rows, axis=1), axis=1, together=True, config=config, data=data,
-        step_size=learning_rate(config, state.updates), learner=learner,
-    )  # fmt: skip
-    return params, optimiser, {name: part.mean() for name, part in parts.items()}
+    learner, step_size = (state.params, state.optimiser), learning_rate(config, state.updates)
+    return descents(mesh, cost, learner, data, rows, config=config, step_size=step_size)
 
 
 def _network(config, envs):
-    body = networks.body(
-        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation,
-        layer_norm=config.layer_norm,
-    )  # fmt: skip
-    return networks.Network(body, int(envs.single_action_space.n), scale=0.01)
-
-
-def _standardised(config, moments, x):
-    return standardise(moments, x, clip=10.0) if config.normalise_observations else x
+    return networks.Network(networks.body_of(config, envs), int(envs.single_action_space.n), scale=0.01)

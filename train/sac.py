@@ -17,30 +17,29 @@ targets may look n steps ahead, and rates may change linearly over the run. A ti
 targets bootstrap from `final_obs`, and only a termination cuts them.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxenvs import VectorEnv, constant, make_vec, static
+from jaxenvs import constant, make_vec, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
-from .floor import experience, gradients, networks
+from .floor import experience, networks, noisy, running, schedules, twin_critics
 from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.distributions import TanhNormal
 from .floor.episodes import check_batch
-from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import acts_in, check_actions, features, log_reach, num_features, num_outputs, to_action
-from .floor.schedules import linear
-from .floor.sharding import per_device, replicated, shard
+from .floor.heads import acts_in, check_actions, log_reach, num_features, num_outputs
+from .floor.policies import batch_of, policy_of
+from .floor.schedules import learning_rate
+from .floor.sharding import per_device, shard, sharded
 from .floor.targets import bootstrapped, polyak
+from .floor.twin_critics import critic_loss, improved, values
 
 # The bounds of the log standard deviation before squashing, those of the authors' code.
 _LOG_STD = -20.0, 2.0
@@ -133,38 +132,13 @@ class TrainState(NamedTuple):
     updates: jax.Array
 
 
-def check(config, devices=1):
-    """See `algorithm.Algorithm.check`."""
-    networks.check(config.network, config.hidden, config.activation)
-    if config.network in ("cnn", "small-cnn"):
-        raise ValueError(f"network must be mlp, or a flax.linen module, got {config.network!r}")
-    experience.check(config, devices)
-
-
-def useful_devices(config, available):
-    """See `algorithm.Algorithm.useful_devices`: devices share evenly, and none has too little to do."""
-    return experience.useful_devices(config, available)
-
-
-def steps_per_update(config):
-    """See `algorithm.Algorithm.steps_per_update`."""
-    return config.num_envs * config.num_steps
-
-
-def warmup_steps(config):
-    """See `algorithm.Algorithm.warmup_steps`."""
-    return experience.warmup_steps(config)
-
-
-def scheduled(config, num_updates):
-    """See `algorithm.Algorithm.scheduled`."""
-    horizon = jnp.where(config.schedule_updates == 0, float(num_updates), config.schedule_updates)
-    return dataclasses.replace(config, schedule_updates=horizon)
-
-
-def shardings(mesh, state):
-    """See `algorithm.Algorithm.shardings`: each device holds its part of the environments, and all of the rest."""
-    return replicated(mesh, state)._replace(experience=experience.shardings(mesh, state.experience))
+#: See `algorithm.Algorithm`; they are those of other learners from a replay buffer, too.
+check = twin_critics.check
+steps_per_update = experience.steps_per_update
+warmup_steps = experience.warmup_steps
+useful_devices = experience.useful_devices
+scheduled = schedules.scheduled
+shardings = experience.shardings
 
 
 @in_32_bits
@@ -175,14 +149,11 @@ def init(config, envs, key):
     check_actions("sac", envs.single_action_space)
     actor_key, critic_key, play_key, run_key = jax.random.split(fusable(key), 4)
     inputs, axes = num_features(envs.single_observation_space), num_outputs(envs.single_action_space)
-    actor, critics = _networks(config, envs)
-    params = Params(
-        networks.init(actor, actor_key, inputs),
-        networks.init(critics, critic_key, inputs + axes),
-        jnp.log(jnp.float32(config.temperature)),
-    )
-    optimisers = Params(*(gradients.init(_adam(), part) for part in params))
-    played = experience.warmed_up(config, envs, play_key)
+    actor, pair = _networks(config, envs)
+    weights = networks.init(actor, actor_key, inputs), networks.init(pair, critic_key, inputs + axes)
+    params = Params(*weights, jnp.log(jnp.float32(config.temperature)))
+    optimisers = twin_critics.optimisers(params)
+    played = noisy.warmed_up(config, envs, play_key)
     return varying_as(key, TrainState(Learner(params, params.critics, optimisers), played, run_key, jnp.int32(0)))
 
 
@@ -195,18 +166,15 @@ def update(config, envs, state, mesh=None):
     its entropy, in nats of the action space's own units, and the temperature, and besides the step size.
     """
     check_batch(envs, config.num_envs)
-    if mesh is not None:
-        state = jax.lax.with_sharding_constraint(state, shardings(mesh, state))
+    state = sharded(mesh, state, shardings)
     play_key, sample_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates), 3)
     explore = functools.partial(explored, config, envs, state)
-    played, steps = experience.play(config, envs, explore, play_key, state.experience, config.num_steps)
+    played, steps = noisy.play(config, envs, explore, play_key, state.experience, config.num_steps)
     played = experience.remember(config, played, steps)
     batches = experience.batches(config, played, sample_key)
     learner, means = _learn(config, envs, state, batches, learn_key, mesh)
-    means |= {
-        "entropy": means["entropy"] + log_reach(envs.single_action_space),
-        "learning_rate": learning_rate(config, state.updates),
-    }
+    means["entropy"] += log_reach(envs.single_action_space)
+    means |= {"learning_rate": learning_rate(config, state.updates)}
     after = TrainState(learner, played, state.key, state.updates + 1)
     return after, experience.metrics_of(steps, means)
 
@@ -223,20 +191,18 @@ def policy(config, envs, state, *, greedy=True):
 
     Samples are independent at each step, whatever noise_correlation says: a policy has no memory.
     """
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
 
-    @in_32_bits
-    def act(key, obs):
-        x = experience.seen_as(config, state.experience, features(envs.single_observation_space, obs))
-        pi = distribution(config, envs, state.learner.params.actor, x)
-        return to_action(envs.single_action_space, pi.mode() if greedy else pi.sample(fusable(key)))
+    def choose(key, raw):
+        pi = _distribution_at(config, envs, state, raw)
+        return pi.mode() if greedy else pi.sample(fusable(key))
 
-    return act
+    return policy_of(envs, choose)
 
 
 def actor(config, envs, state):
     """The greedy policy as data; see `algorithm.Algorithm.actor`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
     moments = state.experience.obs_moments if config.normalise_observations else None
     network = _networks(config, envs)[0]
     # The first half of the outputs is the mean.
@@ -244,15 +210,14 @@ def actor(config, envs, state):
     return Actor(network, state.learner.params.actor, moments, mix=mix, squash="tanh")
 
 
-def learning_rate(config, updates):
-    """The step size after this number of updates."""
-    return linear(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
-
-
 def explored(config, envs, state, raw, normals):
     """Actions in [-1, 1] at features f32[..., inputs], that standard normals f32[..., axes] stand for."""
-    x = experience.seen_as(config, state.experience, raw)
-    return distribution(config, envs, state.learner.params.actor, x).squashed(normals)
+    return _distribution_at(config, envs, state, raw).squashed(normals)
+
+
+def _distribution_at(config, envs, state, raw):
+    """The present policy's distribution at features f32[..., inputs] that are not standardised yet."""
+    return distribution(config, envs, state.learner.params.actor, running.seen(config, state.experience, raw))
 
 
 def distribution(config, envs, actor, x):
@@ -261,31 +226,12 @@ def distribution(config, envs, actor, x):
     return TanhNormal(mean, jnp.clip(log_std, *_LOG_STD))
 
 
-def values(config, envs, critics, x, action):
-    """(Q1, Q2), f32[2, ...], at standardised features f32[..., inputs] and actions f32[..., axes] in [-1, 1]."""
-    return networks.apply(_networks(config, envs)[1], critics, jnp.concatenate([x, action], axis=-1))[..., 0]
-
-
 def targets_of(config, envs, learner, batch, normals):
     """The targets f32[samples] of a batch of transitions (eq. 3 and 5); normals are those of the actions."""
     pi = distribution(config, envs, learner.params.actor, batch.next_features)
     following = values(config, envs, learner.targets, batch.next_features, pi.squashed(normals)).min(0)
     soft = following - jnp.exp(learner.params.log_temperature) * pi.log_prob_at(normals)
     return bootstrapped(batch.reward, soft, batch.terminated, batch.discount)
-
-
-def critic_loss(values, target):
-    """What the critics minimise.
-
-    Args:
-        values: f32[critics, samples].
-        target: f32[samples].
-    Returns:
-        (f32[], dict of f32[]): the sum over the critics of their mean squared error, and it with the mean value.
-    """
-    chex.assert_rank([values, target], [2, 1])
-    loss = ((values - jnp.broadcast_to(target, values.shape)) ** 2).mean(1).sum()
-    return loss, {"critic_loss": loss, "value": values.mean()}
 
 
 def policy_loss(config, envs, actor, critics, log_temperature, x, normals):
@@ -333,40 +279,20 @@ def _step(config, envs, step_size, mesh, learner, data):
     batch, now, later = data
     target = targets_of(config, envs, learner, batch, later)
     cost = lambda critics: critic_loss(values(config, envs, critics, batch.features, batch.action), target)  # noqa: E731
-    learner, parts = _improved(learner, "critics", cost, step_size, mesh)
+    learner, parts = improved(learner, "critics", cost, step_size, mesh)
     _, critics, log_temperature = learner.params
-    learner, policy_parts = _improved(
+    learner, policy_parts = improved(
         learner, "actor",
         lambda actor: policy_loss(config, envs, actor, critics, log_temperature, batch.features, now), step_size, mesh,
     )  # fmt: skip
     wanted = config.target_entropy * num_outputs(envs.single_action_space)
     cost = lambda log_temperature: temperature_loss(log_temperature, policy_parts["entropy"], wanted)  # noqa: E731
     rate = step_size if config.learn_temperature else 0.0
-    learner, temperature_parts = _improved(learner, "log_temperature", cost, rate, mesh)
+    learner, temperature_parts = improved(learner, "log_temperature", cost, rate, mesh)
     learner = learner._replace(targets=polyak(learner.targets, learner.params.critics, config.tau))
     return learner, parts | policy_parts | temperature_parts
 
 
-def _improved(learner, part, cost, step_size, mesh):
-    """(Learner, parts of the cost) after a gradient step of the actor or of the critics."""
-    params, optimiser = getattr(learner.params, part), getattr(learner.optimisers, part)
-    gradient, parts = mean_gradient(mesh, cost, params)
-    params, optimiser = descend(_adam(), optimiser, params, gradient, step_size)
-    after = learner._replace(
-        params=learner.params._replace(**{part: params}), optimisers=learner.optimisers._replace(**{part: optimiser})
-    )
-    return after, parts
-
-
-def _adam():
-    return adam(eps=1e-8)
-
-
 def _networks(config, envs):
     """(actor, both critics)."""
-    space = envs.single_observation_space
-    body = networks.body(
-        config.network, space, hidden=config.hidden, activation=config.activation, layer_norm=config.layer_norm
-    )
-    axes = num_outputs(envs.single_action_space)
-    return networks.Network(body, 2 * axes, scale=0.01), networks.ensemble(2, body, 1)
+    return twin_critics.actor_and_critics(config, envs, outputs_per_axis=2)

@@ -14,28 +14,27 @@ steps (`noise_correlation`), targets may look n steps ahead, and rates may chang
 not a terminal state: targets bootstrap from `final_obs`, and only a termination cuts them.
 """
 
-import dataclasses
 import functools
 from typing import Any, NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from jaxenvs import VectorEnv, constant, make_vec, static
+from jaxenvs import constant, make_vec, static
 from jaxenvs.precision import in_32_bits
 from jaxenvs.random import fusable
 from jaxenvs.random.varying import varying_as
 
-from .floor import experience, gradients, networks
+from .floor import experience, networks, noisy, running, schedules, twin_critics
 from .floor.actors import Actor
 from .floor.config import hyperparameters
 from .floor.episodes import check_batch
-from .floor.gradients import adam, descend, mean_gradient
-from .floor.heads import acts_in, check_actions, features, num_features, num_outputs, to_action
-from .floor.schedules import linear
-from .floor.sharding import per_device, replicated, shard
+from .floor.heads import acts_in, check_actions, num_features, num_outputs
+from .floor.policies import batch_of, policy_of
+from .floor.schedules import learning_rate, linear
+from .floor.sharding import per_device, shard, sharded
 from .floor.targets import bootstrapped, polyak
+from .floor.twin_critics import critic_loss, improved, values
 
 #: See `algorithm.Algorithm.ACTIONS`.
 ACTIONS = acts_in("td3", "box")
@@ -129,40 +128,19 @@ class TrainState(NamedTuple):
 
 def check(config, devices=1):
     """See `algorithm.Algorithm.check`."""
-    networks.check(config.network, config.hidden, config.activation)
-    if config.network in ("cnn", "small-cnn"):
-        raise ValueError(f"network must be mlp, or a flax.linen module, got {config.network!r}")
     if config.gradient_steps % config.policy_delay:
         raise ValueError(
             f"gradient_steps must be a multiple of policy_delay={config.policy_delay}, got {config.gradient_steps}"
         )
-    experience.check(config, devices)
+    twin_critics.check(config, devices)
 
 
-def useful_devices(config, available):
-    """See `algorithm.Algorithm.useful_devices`: devices share evenly, and none has too little to do."""
-    return experience.useful_devices(config, available)
-
-
-def steps_per_update(config):
-    """See `algorithm.Algorithm.steps_per_update`."""
-    return config.num_envs * config.num_steps
-
-
-def warmup_steps(config):
-    """See `algorithm.Algorithm.warmup_steps`."""
-    return experience.warmup_steps(config)
-
-
-def scheduled(config, num_updates):
-    """See `algorithm.Algorithm.scheduled`."""
-    horizon = jnp.where(config.schedule_updates == 0, float(num_updates), config.schedule_updates)
-    return dataclasses.replace(config, schedule_updates=horizon)
-
-
-def shardings(mesh, state):
-    """See `algorithm.Algorithm.shardings`: each device holds its part of the environments, and all of the rest."""
-    return replicated(mesh, state)._replace(experience=experience.shardings(mesh, state.experience))
+#: See `algorithm.Algorithm`; all learners from a replay buffer have these in common.
+steps_per_update = experience.steps_per_update
+warmup_steps = experience.warmup_steps
+useful_devices = experience.useful_devices
+scheduled = schedules.scheduled
+shardings = experience.shardings
 
 
 @in_32_bits
@@ -173,10 +151,10 @@ def init(config, envs, key):
     check_actions("td3", envs.single_action_space)
     actor_key, critic_key, play_key, run_key = jax.random.split(fusable(key), 4)
     inputs, axes = num_features(envs.single_observation_space), num_outputs(envs.single_action_space)
-    actor, critics = _networks(config, envs)
-    params = Params(networks.init(actor, actor_key, inputs), networks.init(critics, critic_key, inputs + axes))
-    optimisers = Params(*(gradients.init(_adam(), part) for part in params))
-    played = experience.warmed_up(config, envs, play_key)
+    actor, pair = _networks(config, envs)
+    params = Params(networks.init(actor, actor_key, inputs), networks.init(pair, critic_key, inputs + axes))
+    optimisers = twin_critics.optimisers(params)
+    played = noisy.warmed_up(config, envs, play_key)
     return varying_as(key, TrainState(Learner(params, params, optimisers), played, run_key, jnp.int32(0)))
 
 
@@ -189,11 +167,10 @@ def update(config, envs, state, mesh=None):
     and besides the noise of exploration and the step size.
     """
     check_batch(envs, config.num_envs)
-    if mesh is not None:
-        state = jax.lax.with_sharding_constraint(state, shardings(mesh, state))
+    state = sharded(mesh, state, shardings)
     play_key, sample_key, learn_key = jax.random.split(jax.random.fold_in(state.key, state.updates), 3)
     explore = functools.partial(explored, config, envs, state)
-    played, steps = experience.play(config, envs, explore, play_key, state.experience, config.num_steps)
+    played, steps = noisy.play(config, envs, explore, play_key, state.experience, config.num_steps)
     played = experience.remember(config, played, steps)
     batches = experience.batches(config, played, sample_key)
     learner, means = _learn(config, envs, state, batches, learn_key, mesh)
@@ -214,22 +191,19 @@ def policy(config, envs, state, *, greedy=True):
 
     That noise is independent at each step, whatever noise_correlation says: a policy has no memory.
     """
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
+    axes = num_outputs(envs.single_action_space)
 
-    @in_32_bits
-    def act(key, obs):
-        raw = features(envs.single_observation_space, obs)
-        normals = 0.0
-        if not greedy:
-            normals = jax.random.normal(fusable(key), (*raw.shape[:-1], num_outputs(envs.single_action_space)))
-        return to_action(envs.single_action_space, explored(config, envs, state, raw, normals))
+    def choose(key, raw):
+        normals = 0.0 if greedy else jax.random.normal(fusable(key), (*raw.shape[:-1], axes))
+        return explored(config, envs, state, raw, normals)
 
-    return act
+    return policy_of(envs, choose)
 
 
 def actor(config, envs, state):
     """The greedy policy as data; see `algorithm.Algorithm.actor`."""
-    envs = envs if isinstance(envs, VectorEnv) else make_vec(envs, 1)
+    envs = batch_of(envs)
     moments = state.experience.obs_moments if config.normalise_observations else None
     return Actor(_networks(config, envs)[0], state.learner.params.actor, moments, squash="tanh")
 
@@ -239,25 +213,15 @@ def noise(config, updates):
     return linear(config.noise, config.final_noise, updates, config.schedule_updates)
 
 
-def learning_rate(config, updates):
-    """The step size after this number of updates."""
-    return linear(config.learning_rate, config.final_learning_rate, updates, config.schedule_updates)
-
-
 def explored(config, envs, state, raw, normals):
     """Actions in [-1, 1] at features f32[..., inputs], with exploration by standard normals f32[..., axes]."""
-    best = mean_action(config, envs, state.learner.params.actor, experience.seen_as(config, state.experience, raw))
+    best = mean_action(config, envs, state.learner.params.actor, running.seen(config, state.experience, raw))
     return jnp.clip(best + noise(config, state.updates) * normals, -1.0, 1.0)
 
 
 def mean_action(config, envs, actor, x):
     """mu(s), f32[..., axes] in [-1, 1], at standardised features f32[..., inputs]."""
     return jnp.tanh(networks.apply(_networks(config, envs)[0], actor, x))
-
-
-def values(config, envs, critics, x, action):
-    """(Q1, Q2), f32[2, ...], at standardised features f32[..., inputs] and actions f32[..., axes] in [-1, 1]."""
-    return networks.apply(_networks(config, envs)[1], critics, jnp.concatenate([x, action], axis=-1))[..., 0]
 
 
 def smoothed(config, action, normals):
@@ -273,20 +237,6 @@ def targets_of(config, envs, targets, batch, normals):
     return bootstrapped(batch.reward, following, batch.terminated, batch.discount)
 
 
-def critic_loss(values, target):
-    """What the critics minimise.
-
-    Args:
-        values: f32[critics, samples].
-        target: f32[samples].
-    Returns:
-        (f32[], dict of f32[]): the sum over the critics of their mean squared error, and it with the mean value.
-    """
-    chex.assert_rank([values, target], [2, 1])
-    loss = ((values - jnp.broadcast_to(target, values.shape)) ** 2).mean(1).sum()
-    return loss, {"critic_loss": loss, "value": values.mean()}
-
-
 def policy_loss(config, envs, actor, critics, x):
     """What the policy minimises: minus the mean of the first critic's values of its actions (eq. 5).
 
@@ -299,7 +249,7 @@ def policy_loss(config, envs, actor, critics, x):
     """
     first = jax.tree.map(lambda x: x[0], critics)
     inputs = jnp.concatenate([x, mean_action(config, envs, actor, x)], axis=-1)
-    loss = -networks.apply(_critic(config, envs), first, inputs).mean()
+    loss = -networks.apply(twin_critics.one(config, envs), first, inputs).mean()
     return loss, {"policy_loss": loss}
 
 
@@ -328,46 +278,17 @@ def _round(config, envs, step_size, mesh, learner, data):
         batch, normals = now
         target = targets_of(config, envs, learner.targets, batch, normals)
         cost = lambda critics: critic_loss(values(config, envs, critics, batch.features, batch.action), target)  # noqa: E731
-        return _improved(learner, "critics", cost, step_size, mesh)
+        return improved(learner, "critics", cost, step_size, mesh)
 
     learner, parts = jax.lax.scan(improve_critics, learner, data)
     x, critics = data[0].features[-1], learner.params.critics
-    learner, policy_parts = _improved(
+    learner, policy_parts = improved(
         learner, "actor", lambda actor: policy_loss(config, envs, actor, critics, x), step_size, mesh
     )
     learner = learner._replace(targets=polyak(learner.targets, learner.params, config.tau))
     return learner, jax.tree.map(jnp.mean, parts) | policy_parts
 
 
-def _improved(learner, part, cost, step_size, mesh):
-    """(Learner, parts of the cost) after a gradient step of the actor or of the critics."""
-    params, optimiser = getattr(learner.params, part), getattr(learner.optimisers, part)
-    gradient, parts = mean_gradient(mesh, cost, params)
-    params, optimiser = descend(_adam(), optimiser, params, gradient, step_size)
-    after = learner._replace(
-        params=learner.params._replace(**{part: params}), optimisers=learner.optimisers._replace(**{part: optimiser})
-    )
-    return after, parts
-
-
-def _adam():
-    return adam(eps=1e-8)
-
-
 def _networks(config, envs):
     """(actor, both critics)."""
-    body = _body(config, envs)
-    axes = num_outputs(envs.single_action_space)
-    return networks.Network(body, axes, scale=0.01), networks.ensemble(2, body, 1)
-
-
-def _critic(config, envs):
-    """One of the critics."""
-    return networks.Network(_body(config, envs), 1)
-
-
-def _body(config, envs):
-    space = envs.single_observation_space
-    return networks.body(
-        config.network, space, hidden=config.hidden, activation=config.activation, layer_norm=config.layer_norm
-    )
+    return twin_critics.actor_and_critics(config, envs)

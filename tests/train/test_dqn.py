@@ -78,7 +78,9 @@ def remembered(probe, n):
     state = jax.jit(dqn.init)(
         dqn.Config(n_step=n, stagger=False, **counts), jaxenvs.make_vec(probe, 4), jax.random.key(0)
     )
-    held = jax.tree.map(lambda x: np.asarray(x)[: int(state.replay.size)].reshape(36, -1), state.replay.data)
+    held = jax.tree.map(
+        lambda x: np.asarray(x)[: int(state.experience.replay.size)].reshape(36, -1), state.experience.replay.data
+    )
     columns = held.features[:, 1], held.next_features[:, 1], held.reward[:, 0], held.terminated[:, 0]
     return {tuple(map(float, row)) for row in zip(*columns, held.discount[:, 0], strict=True)}
 
@@ -102,9 +104,9 @@ def test_a_warm_up_plays_as_many_steps_as_it_says_with_random_actions():
     config = dqn.Config(n_step=3, stagger=False, **COUNTS)
     endless = jaxenvs.make_vec(Probe(horizon=100), 4, max_episode_steps=100)
     state = jax.jit(dqn.init)(config, endless, jax.random.key(0))
-    assert int(state.env_state.episode_length.sum()) == dqn.warmup_steps(config) == 40
-    assert int(state.replay.size) * 4 == config.learning_starts
-    assert 8 < int(state.replay.data.action[:8].sum()) < 24
+    assert int(state.experience.env_state.episode_length.sum()) == dqn.warmup_steps(config) == 40
+    assert int(state.experience.replay.size) * 4 == config.learning_starts
+    assert 8 < int(state.experience.replay.data.action[:8].sum()) < 24
 
 
 def test_epsilon_falls_linearly_and_stays():

@@ -12,6 +12,7 @@ from reference.probes import Probe, Target
 
 import jaxenvs
 from train import ppo
+from train.floor import running
 
 EITHER = pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jitted"])
 
@@ -43,7 +44,7 @@ def learned(config=CONFIG, seed=0, **constants):
     state, metrics = train(config, Probe(**constants), jax.random.key(seed), LONG)
 
     def value(sign, age=0):
-        x = ppo._standardised(config, state.obs_moments, jnp.array([sign, float(age)]))
+        x = running.seen(config, state, jnp.array([sign, float(age)]))
         return float(ppo.value(config, ENVS, state.params, x))
 
     return state, metrics, value

@@ -11,7 +11,7 @@ from reference.probes import Probe, Pushed
 
 import jaxenvs
 from train import sac
-from train.floor import experience
+from train.floor import running
 from train.floor.heads import log_reach
 from train.floor.replay import Transition
 
@@ -141,7 +141,7 @@ def test_every_parameter_moves_and_each_part_makes_every_gradient_step():
 def test_a_greedy_policy_takes_the_squashed_mean_and_the_other_samples():
     obs = jnp.zeros((5000, 2))
     best, some = (sac.policy(CONFIG, ENVS, begun(), greedy=g)(jax.random.key(0), obs) for g in (True, False))
-    x = experience.seen_as(CONFIG, begun().experience, obs)
+    x = running.seen(CONFIG, begun().experience, obs)
     pi = sac.distribution(CONFIG, ENVS, begun().learner.params.actor, x)
     np.testing.assert_allclose(best, 2 * np.tanh(np.asarray(pi.mean)), rtol=1e-5)
     before_tanh = np.arctanh(np.asarray(some, np.float64) / 2)

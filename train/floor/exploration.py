@@ -17,10 +17,15 @@ def epsilon_greedy(key, values, epsilon):
     explore_key, choice_key = jax.random.split(key)
     leading, count = values.shape[:-1], values.shape[-1]
     explores = jax.random.uniform(explore_key, leading) < epsilon
-    return jnp.where(explores, jax.random.randint(choice_key, leading, 0, count), greedy(values))
+    return jnp.where(explores, jax.random.randint(choice_key, leading, 0, count), best_action(values))
 
 
-def greedy(values):
+def at_random(key, shape, count):
+    """i32[*shape], actions below `count`, each equally likely: what `epsilon_greedy` gives with an epsilon of 1."""
+    return jax.random.randint(jax.random.split(key)[1], shape, 0, count)
+
+
+def best_action(values):
     """i32[...], the first of the best actions of f32[..., actions]."""
     return jnp.argmax(values, axis=-1).astype(jnp.int32)
 

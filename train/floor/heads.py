@@ -134,6 +134,18 @@ def check_actions(algorithm, space):
         raise TypeError(f"{algorithm} needs actions in {able}, got {space!r}{use}")
 
 
+def dueling(outputs):
+    """Q(s, a) = V(s) + A(s, a) - mean over a of A(s, a) (Wang et al. 2016, arXiv:1511.06581, eq. 9).
+
+    Args:
+        outputs: f32[..., 1 + actions, n]: V, and A of each action.
+    Returns:
+        f32[..., actions, n].
+    """
+    value, advantage = outputs[..., :1, :], outputs[..., 1:, :]
+    return value + advantage - advantage.mean(-2, keepdims=True)
+
+
 def distribution_over(space, outputs, log_std):
     """What a network's outputs f32[..., num_outputs(space)] mean; `log_std` f32[axes] is used for a Box of floats."""
     match choices(space):

@@ -181,6 +181,14 @@ def body(network, space, *, hidden, activation, layer_norm=False):
     return CNN((height, width, channels), channels=(16,), kernels=(3,), strides=(1,), hidden=128)
 
 
+def body_of(config, envs):
+    """The body for the observations of `envs` that a `Config` names by network, hidden, activation and layer_norm."""
+    return body(
+        config.network, envs.single_observation_space, hidden=config.hidden, activation=config.activation,
+        layer_norm=config.layer_norm,
+    )  # fmt: skip
+
+
 def check(network, hidden, activation):
     """Refuses names and widths that `body` does not know, with a ValueError that says which there are."""
     if not (network in NETWORKS if isinstance(network, str) else isinstance(network, nn.Module)):

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from train.floor.exploration import epsilon_greedy, greedy, taken
+from train.floor.exploration import best_action, epsilon_greedy, taken
 
 VALUES = jnp.broadcast_to(jnp.array([0.0, 3.0, 1.0, 3.0]), (20_000, 4))
 
@@ -16,7 +16,7 @@ def test_an_action_is_any_with_the_probability_epsilon_and_the_best_otherwise(ep
 
 
 def test_one_state_gives_one_choice():
-    assert epsilon_greedy(jax.random.key(0), VALUES[0], 0.0).shape == () and int(greedy(VALUES[0])) == 1
+    assert epsilon_greedy(jax.random.key(0), VALUES[0], 0.0).shape == () and int(best_action(VALUES[0])) == 1
 
 
 def test_the_values_of_actions_taken_are_theirs():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from train import ppo
+from train.floor import gradients, minibatches
 from train.floor.minibatches import permutation, segments
 
 
@@ -38,3 +40,29 @@ def test_every_number_comes_to_every_place_of_a_permutation_equally_often(count)
     expected = together / (count * (count - 1))
     spread = math.sqrt(expected * (1 - expected) / runs)
     assert abs((half[:, 0] == half[:, 1]).mean() - expected) < 4 * spread
+
+
+def test_gradient_steps_go_over_the_minibatches_in_order_with_what_belongs_to_each():
+    config = ppo.Config(num_envs=2, num_steps=4, segment=2, minibatches=2, epochs=1, max_grad_norm=1e9)
+    data, rows = minibatches.shuffled_segments(config, {"x": jnp.arange(8.0).reshape(4, 2)}, jax.random.key(0))
+    assert data["x"].tolist() == [[0.0, 2.0], [1.0, 3.0], [4.0, 6.0], [5.0, 7.0]]
+    assert rows.shape == (2, 2) and sorted(rows.ravel().tolist()) == [0, 1, 2, 3]
+    rows, each, param = jnp.array([[3, 1], [0, 2]]), jnp.array([10.0, 20.0]), {"w": jnp.float32(1.0)}
+
+    def cost(config, params, minibatch, each, shared):
+        total = minibatch["x"].sum()
+        return params["w"] * each, {"sum": total, "product": each * total, "shared": shared}
+
+    learner = param, gradients.init(gradients.adam(config.max_grad_norm), param)
+    (after, _), means = minibatches.descents(
+        None, cost, learner, data, rows, each, jnp.float32(5.0), config=config, step_size=0.25
+    )
+    # Sums of 16 and 12, times 10 and 20.
+    assert {name: float(mean) for name, mean in means.items()} == {"sum": 14.0, "product": 200.0, "shared": 5.0}
+    # Two gradients of one sign: Adam steps by 0.25, and then by a little less than that.
+    assert 0.5 < float(after["w"]) < 0.52
+
+
+def test_minibatches_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="minibatches must divide num_envs \\* num_steps / segment = 8, got 3"):
+        minibatches.check(ppo.Config(num_envs=4, num_steps=4, segment=2, minibatches=3))

@@ -31,7 +31,7 @@ def learned(count):
     for _ in range(3):
         state, metrics = update(config, envs, state)
     numbers = [np.asarray(x, np.float64) for x in jax.tree.leaves((state._replace(key=()), metrics))]
-    return numbers, state.replay.data.features.sharding.shard_shape((28, 4, 2)), update.as_text()
+    return numbers, state.experience.replay.data.features.sharding.shard_shape((28, 4, 2)), update.as_text()
 
 (one, entire, _), (two, part, text) = learned(1), learned(2)
 print(json.dumps({

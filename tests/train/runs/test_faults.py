@@ -303,4 +303,4 @@ def test_the_best_checkpoint_has_no_replay_buffer_and_one_that_has_is_read_too(t
     writes.keep_if_best(state, [{"steps": 0, "eval_mean": 1.0}])
     assert not [name for name in checkpoint.read_arrays(tmp_path / "best.npz") if "replay" in name]
     for name in ("best.npz", "state.npz"):
-        assert states._best(tmp_path / name, state)[0].replay.data.features is None
+        assert states._best(tmp_path / name, state)[0].experience.replay.data.features is None
