@@ -21,7 +21,7 @@ def train(options):
     name = options.out or ""
     if not name and hosts.first():
         name = str(free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}"))
-    folder = Path(hosts.told_text(name))
+    folder = Path(hosts.broadcast_text(name))
     if not hosts.first():
         return _joined(_user_errors(run.begin, plan, folder, devices=devices, keep=options.keep))
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"

@@ -89,7 +89,7 @@ def meet(devices):
         raise RunError(f"all processes must have as many devices, got {', '.join(map(str, counts))}; set --devices")
     host = str(_runtime().coordinator_address).rpartition(":")[0].strip("[]")
     watch = Watch(host, jax.process_index(), jax.process_count())
-    watch.open(*_broadcast(np.array(watch.listen(), np.int64)).tolist())
+    watch.open(*_broadcast_array(np.array(watch.listen(), np.int64)).tolist())
     _watch = watch
 
 
@@ -108,12 +108,12 @@ def count():
     return 1 if _watch is None else _watch.count
 
 
-def told(value):
+def broadcast(value):
     """The first process's value of an int or a bool."""
-    return value if _watch is None else type(value)(_broadcast(np.array(int(value), np.int64)))
+    return value if _watch is None else type(value)(_broadcast_array(np.array(int(value), np.int64)))
 
 
-def most(value):
+def largest(value):
     """The largest value of an int or a bool over the processes."""
     return value if _watch is None else type(value)(max(_gathered(int(value))))
 
@@ -153,7 +153,7 @@ def only_first(manager):
                 stack.enter_context(manager())
             except (RunError, OSError) as caught:
                 error = caught
-        if message := told_text(str(error) if error else ""):
+        if message := broadcast_text(str(error) if error else ""):
             raise error or RunError(f"process 0: {message}")
         yield
 
@@ -162,7 +162,7 @@ def stop(failed=False):
     """Leaves the other processes; JAX still computes on this process's own devices.
 
     Args:
-        failed: whether this process cannot go on: the others then end as well.
+        failed: whether this process cannot continue: the others then end as well.
     """
     global _watch
     if _watch is not None:
@@ -183,14 +183,14 @@ def failed(status):
     return status
 
 
-def told_text(message):
+def broadcast_text(message):
     """The first process's text, cut after a kilobyte."""
     if _watch is None:
         return message
     data = np.zeros(_MESSAGE, np.uint8)
     encoded = np.frombuffer(message.encode()[:_MESSAGE], np.uint8)
     data[: encoded.size] = encoded
-    return np.asarray(_broadcast(data)).astype(np.uint8).tobytes().rstrip(b"\0").decode(errors="ignore")
+    return np.asarray(_broadcast_array(data)).astype(np.uint8).tobytes().rstrip(b"\0").decode(errors="ignore")
 
 
 def _gathered(value):
@@ -206,7 +206,7 @@ def _all(array):
     return found.view(array.dtype).reshape(-1, *array.shape)
 
 
-def _broadcast(array):
+def _broadcast_array(array):
     """What the first process has."""
     return _all(array)[0]
 

@@ -121,7 +121,7 @@ def resume(
     Args, Returns: as for `begin`.
         total_steps: prolongs the run: its steps, those that it has made included. Schedules whose length is that of the
             run then have the new length, from the next update on.
-        accept_changes: go on although the environment's file, the seed or a hyperparameter has changed.
+        accept_changes: resume although the environment's file, the seed or a hyperparameter has changed.
     Raises:
         RunError: if the folder holds no run, or a damaged one, if it cannot be prolonged to so few steps, or if it has
             changed in a way that makes another experiment of it.
@@ -327,7 +327,7 @@ class _Interrupt:
 
     def asked(self):
         """Whether training shall stop; all processes ask at the same points, and get the same answer."""
-        self._agreed = hosts.most(self._heard)
+        self._agreed = hosts.largest(self._heard)
         return self._agreed > 0
 
     @property
