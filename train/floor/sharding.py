@@ -28,8 +28,19 @@ def mesh_of(count, processes=1):
 
 
 def place(tree, shardings):
-    """A pytree where `shardings` says, whatever process has those devices; each process gives the same values."""
-    return jax.tree.map(_placed, tree, shardings)
+    """A pytree where `shardings` says, whatever process has those devices; each process gives the same values.
+
+    Arrays of which the devices get parts are deleted where they were, one by one: large ones are not held twice.
+    """
+    return jax.tree.map(_moved, tree, shardings)
+
+
+def _moved(leaf, sharding):
+    placed = _placed(leaf, sharding)
+    if isinstance(leaf, jax.Array) and not sharding.is_fully_replicated and len(leaf.sharding.device_set) == 1:
+        jax.block_until_ready(placed)
+        leaf.delete()
+    return placed
 
 
 def _placed(leaf, sharding):

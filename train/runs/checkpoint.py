@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import gc
 import json
 import math
 import os
@@ -14,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .pieces import pieces, with_small_ones
+from .pieces import joined, pieces, with_small_ones
 
 
 class CheckpointError(ValueError):
@@ -153,8 +152,8 @@ def unfinished_files(folder):
 def load(path, like):
     """Reads what `save` wrote.
 
-    Besides the state, at most two of its arrays are in memory. Memory is taken for an array only once its declared
-    shape and dtype are those of `like`.
+    Besides the state, a few pieces of 16 MiB are in memory. Memory is taken for an array only once its declared shape
+    and dtype are those of `like`.
 
     Args:
         path: the file.
@@ -229,23 +228,54 @@ def _opened(path):
         raise Damaged(f"{path} is damaged and cannot be read ({type(error).__name__})") from error
 
 
-def _array(path, archive, name, check):
-    """An array of the archive, after `check(shape, dtype)` of what its header declares."""
+@contextlib.contextmanager
+def _member(path, archive, name, check):
+    """(file, shape, dtype, whether in Fortran's order) of an array, after `check(shape, dtype)` of what is declared."""
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         if version != (1, 0):
             raise Damaged(f"{path}: {name} has another header than this version writes")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         check(shape, dtype)
-        size = math.prod(shape) * dtype.itemsize
-        flat = np.empty(size, np.uint8)
-        view, read = flat.data, 0
-        while count := file.readinto(view[read : read + _PIECE]):
-            read += count
+        yield file, shape, dtype, fortran
         # Beyond its end, the archive compares the checksum.
-        if read != size or file.read(1):
-            raise Damaged(f"{path} is damaged: {name} has not the size that it declares")
+        if file.read(1):
+            raise _wrong_size(path, name)
+
+
+def _wrong_size(path, name):
+    return Damaged(f"{path} is damaged: {name} has not the size that it declares")
+
+
+def _read(path, name, file, size):
+    """u8[size], the next bytes of an array."""
+    flat = np.empty(size, np.uint8)
+    view, read = flat.data, 0
+    while read < size and (count := file.readinto(view[read : read + _PIECE])):
+        read += count
+    if read != size:
+        raise _wrong_size(path, name)
+    return flat
+
+
+def _array(path, archive, name, check):
+    """An array of the archive as NumPy's, after `check(shape, dtype)` of what its header declares."""
+    with _member(path, archive, name, check) as (file, shape, dtype, fortran):
+        flat = _read(path, name, file, math.prod(shape) * dtype.itemsize)
     return flat.view(dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _large(path, archive, name, check):
+    """An array of the archive as JAX's, of which one piece at a time is in memory besides."""
+    with _member(path, archive, name, check) as (file, shape, dtype, fortran):
+        if fortran:
+            raise Damaged(f"{path}: {name} has another order than this version writes")
+
+        def rows(count):
+            flat = _read(path, name, file, count * math.prod(shape[1:]) * dtype.itemsize)
+            return flat.view(dtype).reshape(count, *shape[1:])
+
+        return joined(shape, dtype, rows)
 
 
 def _restored(path, name, archive, names, like):
@@ -259,14 +289,10 @@ def _restored(path, name, archive, names, like):
                 f"{path}: {name} is {dtype}{list(shape)}, and this run needs {expected.dtype}{list(expected.shape)}"
             )
 
+    if not _is_key(like) and expected.size * expected.dtype.itemsize > _PIECE:
+        return _large(path, archive, name, check)
     array = _array(path, archive, name, check)
     if not _is_key(like):
-        # jnp.asarray would copy it twice.
-        there = jax.block_until_ready(jax.device_put(array))
-        if array.nbytes >= _PIECE:
-            # JAX lets go of what it has copied at the next collection only.
-            del array
-            gc.collect()
-        return there
+        return jnp.asarray(array)
     implementation = jax.random.key_impl(jax.random.wrap_key_data(jnp.zeros_like(array), impl=like.dtype._impl))
     return jax.random.wrap_key_data(jnp.asarray(array), impl=implementation)
