@@ -15,7 +15,7 @@ def finish(options, folder, ended):
     There are none after a SIGTERM or a second Ctrl-C: there, the process must end soon.
     """
     from .runs import hosts, run
-    from .runs.checkpoint import replacing
+    from .runs.files import replacing
 
     hosts.stop()
     if ended in (run.Ending.TERMINATED, run.Ending.INTERRUPTED):

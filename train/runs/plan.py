@@ -13,7 +13,7 @@ from jaxenvs.loading import class_name
 from jaxenvs.random import as_key, fast
 
 from ..presets import ALGORITHMS
-from .checkpoint import replacing, unfinished_files
+from .files import replacing, unfinished_files
 from .stored import StoredError, checked
 
 #: The file of a sweep's folder that says what it is.

@@ -2,11 +2,8 @@
 
 import contextlib
 import dataclasses
-import enum
 import functools
 import math
-import signal
-import threading
 import time
 from pathlib import Path
 
@@ -17,32 +14,21 @@ from ..floor.episodes import merged
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import mesh_of
 from ..presets import ALGORITHMS
-from . import checkpoint, hosts, memory, sound, states
+from . import files, hosts, memory, sound, states
 from .identity import identity, require_same, require_same_in_all
 from .lock import locked
 from .log import Log, Progress, Rows, read_rows
 from .plan import RunError, claim, read_plan, stored_form, write_plan
 from .programs import Programs
 from .saver import Saver
+from .signals import Ending as Ending
+from .signals import Interrupt
 from .states import BEST as BEST
 from .states import STATE
 from .tracker import Tracker
 
 # Chunks of a run: after each, the bar moves, the state is saved and the policy is evaluated.
 _CHUNKS = 40
-
-
-class Ending(enum.Enum):
-    """How training ended; true if the run came to its end."""
-
-    FINISHED = "finished"
-    #: By Ctrl-C; the run's results so far are wanted.
-    STOPPED = "stopped"
-    #: By a second Ctrl-C, or by a system's SIGTERM, which kills a moment later.
-    INTERRUPTED, TERMINATED = "interrupted", "terminated"
-
-    def __bool__(self):
-        return self is Ending.FINISHED
 
 
 def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2, tracker=None):
@@ -93,7 +79,7 @@ def _claimed(folder):
     claim(folder)
     with locked(folder):
         claim(folder)
-        _remove(checkpoint.unfinished_files(folder))
+        _remove(files.unfinished_files(folder))
         yield
 
 
@@ -101,7 +87,7 @@ def _claimed(folder):
 def _locked(folder):
     """The lock of a run's folder, without what saves that were killed have left in it."""
     with locked(folder):
-        _remove(checkpoint.unfinished_files(folder))
+        _remove(files.unfinished_files(folder))
         yield
 
 
@@ -160,7 +146,7 @@ def resume(
 
 def _read_or_begun(folder):
     """(Plan, state, path of the checkpoint); the initial state and None if the run was killed before it saved any."""
-    if any((folder / name).exists() for name in (STATE, checkpoint.older(STATE, 1), "metrics.jsonl")):
+    if any((folder / name).exists() for name in (STATE, files.older(STATE, 1), "metrics.jsonl")):
         return states.read(folder)
     plan = read_plan(folder)
     algorithm = ALGORITHMS[plan.algorithm]
@@ -234,7 +220,7 @@ def _run_on(plan, folder, state, log, quiet, programs, began, saver):
         if log.damaged:
             lines = ", ".join(map(str, log.damaged))
             progress.say(f"lines of {log.path} that cannot be read: {lines}; the old file is {log.path.name}.bak")
-        interrupt = stack.enter_context(_Interrupt())
+        interrupt = stack.enter_context(Interrupt())
         if not log.rows and int(state.updates) == 0:
             log.write({"steps": 0} | programs.assess(state))
         saver.keep_if_best(state, log.rows)
@@ -305,39 +291,3 @@ def _row(plan, state, metrics, count, seconds):
             "episodes": metrics.episodes,
         }
     return row | {name: total / count for name, total in metrics.means.items()}
-
-
-class _Interrupt:
-    """While open, Ctrl-C and SIGTERM only make `asked()` true: training stops soon, and saves.
-
-    A signal to one of several processes stops all of them.
-    """
-
-    def __enter__(self):
-        self._heard, self._agreed = 0, 0
-        # Python has signals in the main thread alone; Ray Train, for one, trains in another.
-        main = threading.current_thread() is threading.main_thread()
-        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
-        self._before = {s: signal.signal(s, self._ask) for s in signals}
-        return self
-
-    def _ask(self, number, frame):
-        severity = _ENDINGS.index(Ending.TERMINATED) if number == signal.SIGTERM else 1 + (self._heard > 0)
-        self._heard = max(self._heard, severity)
-
-    def asked(self):
-        """Whether training shall stop; all processes ask at the same points, and get the same answer."""
-        self._agreed = hosts.largest(self._heard)
-        return self._agreed > 0
-
-    @property
-    def ending(self):
-        return _ENDINGS[self._agreed if hosts.several() else self._heard]
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
-# By their severity: that of no signal is not used.
-_ENDINGS = [Ending.STOPPED, Ending.STOPPED, Ending.INTERRUPTED, Ending.TERMINATED]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from . import checkpoint, hosts
+from . import checkpoint, files, hosts
 from .states import BEST, STATE, without_replay
 
 # At a point of the curve, a checkpoint is written if the time since the last one is this many times what it took.
@@ -72,7 +72,7 @@ class Saver:
             checkpoint.save(self._path(BEST), kept, about=self._about)
         elif hosts.first():
             # The newest checkpoint is this state: it gets a second name.
-            checkpoint.copy(self._folder / STATE, self._folder / BEST)
+            files.copy(self._folder / STATE, self._folder / BEST)
 
     def _path(self, name):
         return self._folder / name if hosts.first() else None

@@ -10,7 +10,7 @@ import jax
 from jaxenvs.loading import LoadError
 
 from ..presets import ALGORITHMS
-from . import checkpoint, sound
+from . import checkpoint, files, sound
 from .plan import RunError, read_plan
 
 #: A run's checkpoints: the newest, and that with the best evaluation of the learning curve.
@@ -80,7 +80,7 @@ def _readable(path, like):
     except checkpoint.Damaged as error:
         damage = error
     for age in range(1, _MOST_KEPT):
-        older = checkpoint.older(path, age)
+        older = files.older(path, age)
         if not older.exists():
             break
         with contextlib.suppress(checkpoint.Damaged):

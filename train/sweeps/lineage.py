@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from ..runs.checkpoint import replacing
+from ..runs.files import replacing
 from ..runs.plan import RunError
 
 #: The record in the sweep's folder, and the folder of the best trials' schedules.

@@ -11,7 +11,8 @@ import pytest
 
 from jaxenvs.random import fusable
 from train.runs import checkpoint, pieces
-from train.runs.checkpoint import CheckpointError, Damaged, about, load, older, save
+from train.runs.checkpoint import CheckpointError, Damaged, about, load, save
+from train.runs.files import older
 
 
 class Tree(NamedTuple):

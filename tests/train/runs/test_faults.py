@@ -15,7 +15,7 @@ import pytest
 import jaxenvs
 from jaxenvs.registry import registry
 from train import ppo
-from train.runs import checkpoint, run, saver, sound
+from train.runs import checkpoint, files, run, saver, sound
 from train.runs.lock import locked
 from train.runs.log import Log, read_rows
 from train.runs.plan import Plan, RunError
@@ -153,7 +153,7 @@ def test_figures_are_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         Log(tmp_path, upto=0)
     assert len(path.read_text().splitlines()) == 2
@@ -187,7 +187,7 @@ def test_a_config_that_cannot_be_written_leaves_the_one_that_was(copy, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         run.resume(copy, quiet=True, total_steps=64 * 32)
     assert (copy / "config.json").read_text() == before and json.loads(before)["total_steps"] == 16 * 32

@@ -10,7 +10,7 @@ import pytest
 import jaxenvs
 from jaxenvs.registry import registry
 from train import ppo
-from train.runs import checkpoint, run, saver
+from train.runs import checkpoint, files, run, saver
 from train.runs.log import read_rows
 from train.runs.plan import Plan, RunError, claim, free_folder, read_plan, write_plan
 from train.runs.programs import Programs
@@ -49,7 +49,7 @@ def stopping(event, at):
 
 
 checkpoint_save = checkpoint.save
-checkpoint_copy = checkpoint.copy
+files_copy = files.copy
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -144,9 +144,9 @@ def test_a_crash_between_the_two_saves_loses_no_best_state(finished, tmp_path, m
     def crashing(path, to):
         if int(checkpoint.read_arrays(path)[".updates"]) == first_best(finished):
             raise ArithmeticError
-        checkpoint_copy(path, to)
+        files_copy(path, to)
 
-    monkeypatch.setattr(checkpoint, "copy", crashing)
+    monkeypatch.setattr(files, "copy", crashing)
     with pytest.raises(ArithmeticError):
         run.begin(PLAN, tmp_path / "run", quiet=True)
     monkeypatch.undo()
