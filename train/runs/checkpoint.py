@@ -160,7 +160,7 @@ def _member(path, archive, name, check):
 
 
 def _wrong_size(path, name):
-    return Damaged(f"{path} is damaged: {name} has not the size that it declares")
+    return Damaged(f"{path} is damaged: {name} does not have the size that it declares")
 
 
 def _read(path, name, file, size):

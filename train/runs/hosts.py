@@ -1,7 +1,7 @@
 """Several processes that train one run together, on one machine or on many, by JAX's distributed runtime.
 
 Every process computes the same program on its own devices. Process 0 is the first: it alone writes the run's folder,
-and what it decides by its clock, such as when to save, it tells the others. Without `start` there is one process, and
+and it sends the others what depends on its clock, such as when to save. Without `start` there is one process, and
 all functions here return what they are given.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from .plan import RunError
 from .watch import Watch
 
-# Seconds: for all processes to come, without a sign of life from one, and for all of them to end.
+# Seconds: until all processes are there, without a heartbeat from one, and until all have ended.
 _START, _HEARTBEAT, _END = 300, 60, 60
 # Bytes of a message from the first process to the others.
 _MESSAGE = 1024
@@ -52,7 +52,7 @@ def start(coordinator=None, num_processes=None, process_id=None):
             f"--distributed found no cluster ({error}); give --coordinator HOST:PORT, --num-processes and --process-id"
         ) from error
     except RuntimeError as error:
-        raise RunError(f"--distributed: the processes did not find each other: {_brief(error)}") from error
+        raise RunError(f"--distributed: the processes could not connect to each other: {_brief(error)}") from error
     return _runtime().num_processes
 
 
@@ -74,10 +74,10 @@ def _check(coordinator, num_processes, process_id):
 
 
 def meet(devices):
-    """Waits for all processes, and watches them from then on: where one ends, all do.
+    """Waits for all processes, and watches them from then on: if one ends, all end.
 
     Args:
-        devices: how many of this process's devices take part, the same in all.
+        devices: how many devices of this process take part; the same number in all processes.
     Raises:
         RunError: if the processes have different numbers of devices.
     """
@@ -86,7 +86,9 @@ def meet(devices):
         return
     counts = _gathered(devices)
     if len(set(counts)) > 1:
-        raise RunError(f"all processes must have as many devices, got {', '.join(map(str, counts))}; set --devices")
+        raise RunError(
+            f"all processes must have the same number of devices, got {', '.join(map(str, counts))}; set --devices"
+        )
     host = str(_runtime().coordinator_address).rpartition(":")[0].strip("[]")
     watch = Watch(host, jax.process_index(), jax.process_count())
     watch.open(*_broadcast_array(np.array(watch.listen(), np.int64)).tolist())
@@ -130,13 +132,13 @@ def require_same(value, what):
 
     Args:
         value: an int of at most 63 bits, such as part of a digest.
-        what: what it stands for, in plural.
+        what: what it stands for, in plural, such as "options".
     Raises:
         RunError: in all processes.
     """
     if _watch is not None and len(set(values := _gathered(value))) > 1:
         other = next(index for index, found in enumerate(values) if found != values[0])
-        raise RunError(f"{what} of process {other} are not those of process 0")
+        raise RunError(f"process 0 and process {other} have different {what}")
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def require_same_in_all(now):
         RunError: in all processes.
     """
     digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).digest()
-    hosts.require_same(int.from_bytes(digest[:7], "big"), "the options, files or versions")
+    hosts.require_same(int.from_bytes(digest[:7], "big"), "options, files or versions")
 
 
 def source_of(cls):

@@ -116,7 +116,7 @@ def resume(
     read_plan(folder)
     with hosts.only_first(lambda: _locked(folder)):
         plan, state, used = _read_or_begun(folder)
-        hosts.require_same(int(state.updates), f"the updates of the checkpoint in {folder}")
+        hosts.require_same(int(state.updates), f"checkpoints in {folder}")
         now = identity(plan, devices)
         require_same_in_all(now)
         if used:
@@ -157,7 +157,9 @@ def _read_or_begun(folder):
 
 def _prolonged(plan, folder, done, total_steps):
     if reached(plan, read_figures(folder)):
-        raise RunError(f"{folder} ended at {done:,} steps because it reached a return of {plan.until:g}")
+        raise RunError(
+            f"{folder} cannot be prolonged: it ended at {done:,} steps because it reached a return of {plan.until:g}"
+        )
     if total_steps <= done:
         raise RunError(f"--total-steps must be above the {done:,} steps that {folder} has made, got {total_steps:,}")
     return dataclasses.replace(plan, total_steps=total_steps)
@@ -219,7 +221,9 @@ def _run_on(plan, folder, state, log, quiet, programs, began, saver):
         progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}{where}")
         if log.damaged:
             lines = ", ".join(map(str, log.damaged))
-            progress.say(f"lines of {log.path} that cannot be read: {lines}; the old file is {log.path.name}.bak")
+            progress.say(
+                f"these lines of {log.path} cannot be read: {lines}; the file as it was is kept as {log.path.name}.bak"
+            )
         interrupt = stack.enter_context(Interrupt())
         if not log.rows and int(state.updates) == 0:
             log.write({"steps": 0} | programs.assess(state))

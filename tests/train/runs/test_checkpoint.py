@@ -290,5 +290,5 @@ def test_a_large_array_of_another_size_than_it_declares_is_refused(tmp_path, mon
         declared = {"descr": "<f4", "fortran_order": False, "shape": (24,)}
         np.lib.format.write_array_header_1_0(member, declared)
         member.write((array.tobytes() + bytes(4))[: array.nbytes + change])
-    with pytest.raises(Damaged, match="has not the size that it declares"):
+    with pytest.raises(Damaged, match="does not have the size that it declares"):
         load(path, jnp.zeros(24))

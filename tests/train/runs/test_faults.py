@@ -107,9 +107,9 @@ def test_broken_arrays_are_found_but_for_those_of_environments():
 def test_a_run_that_is_being_trained_is_neither_resumed_nor_begun_again(copy, tmp_path):
     (tmp_path / "new").mkdir()
     with locked(copy), locked(tmp_path / "new"):
-        with pytest.raises(RunError, match="is being trained by process"):
+        with pytest.raises(RunError, match="is already being trained by process"):
             run.resume(copy, quiet=True)
-        with pytest.raises(RunError, match="is being trained by process"):
+        with pytest.raises(RunError, match="is already being trained by process"):
             run.begin(plan(), tmp_path / "new", quiet=True)
 
 

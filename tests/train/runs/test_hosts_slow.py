@@ -83,7 +83,7 @@ def kill(processes, lost, folder, rows, tmp_path, name):
     processes[lost].send_signal(signal.SIGKILL)
     assert processes[lost].wait(ENDS_WITHIN) == -signal.SIGKILL
     status = other.wait(ENDS_WITHIN)
-    message = f"error: process {lost} of this run has ended, so process {1 - lost} ends as well; what was saved is kept"
+    message = f"error: process {lost} of this run has ended, so process {1 - lost} ends too; checkpoints are kept"
     assert message in said(tmp_path, f"{name}-{1 - lost}")
     assert status == 1
 

@@ -13,7 +13,7 @@ from train.runs.plan import RunError, claim, free_folder
 
 
 def test_a_folder_is_locked_for_others_until_its_process_ends(tmp_path):
-    with locked(tmp_path), pytest.raises(RunError, match=f"is being trained by process {os.getpid()} since"):
+    with locked(tmp_path), pytest.raises(RunError, match=f"is already being trained by process {os.getpid()} "):
         run_in_child(tmp_path)
     with locked(tmp_path):
         pass
@@ -36,7 +36,7 @@ def test_a_lock_does_not_outlive_a_process_that_was_killed(tmp_path):
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     assert (tmp_path / LOCK).exists()
     with locked(tmp_path):
-        assert (tmp_path / LOCK).read_text().startswith(f"{os.getpid()} since ")
+        assert (tmp_path / LOCK).read_text().startswith(f"{os.getpid()} (started at ")
     assert not (tmp_path / LOCK).exists()
 
 

@@ -312,7 +312,7 @@ def test_a_folder_is_made_with_those_above_it(tmp_path):
 
 def test_a_file_in_the_place_of_the_folder_is_refused_and_left_as_it_was(tmp_path):
     (tmp_path / "run").write_text("mine")
-    with pytest.raises(RunError, match="cannot be made into a run's folder"):
+    with pytest.raises(RunError, match="cannot be used as a run's folder"):
         claim(tmp_path / "run")
     assert (tmp_path / "run").read_text() == "mine"
 
