@@ -274,7 +274,7 @@ def test_a_command_must_be_named(capsys, arguments):
 
 def test_an_existing_run_is_never_overwritten(capsys, copy):
     before = contents(copy)
-    assert "left as it is: choose another --out" in refused(capsys, [*ROCKET, *REPORT, "--out", copy])
+    assert "nothing in it was changed: choose another --out" in refused(capsys, [*ROCKET, *REPORT, "--out", copy])
     assert contents(copy) == before
 
 

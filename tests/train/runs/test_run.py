@@ -296,7 +296,7 @@ def test_resuming_a_finished_run_changes_nothing(finished, copy):
 @pytest.mark.parametrize("name", ["config.json", "notes.txt", ".hidden"])
 def test_a_folder_that_holds_something_is_refused_and_left_as_it_was(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(RunError, match="left as it is: choose another --out"):
+    with pytest.raises(RunError, match="nothing in it was changed: choose another --out"):
         run.begin(PLAN, tmp_path, quiet=True)
     assert contents(tmp_path) == {name: b"mine"}
 
