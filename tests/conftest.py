@@ -57,8 +57,6 @@ LONG = {
         for test, case in (
             ("test_updates_one_by_one_are_the_run", "fast-"),
             ("test_a_population_is_trained_as_each_member_alone", "rates-"),
-            ("test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not", ""),
-            ("test_the_command_line_trains_evaluates_films_and_resumes", ""),
         )
     ]
     # PQN plays as PPO does, TD3 as SAC.
@@ -68,6 +66,14 @@ LONG = {
         for test in (
             "test_updates_one_by_one_are_the_run[ordinary",
             "test_a_population_is_trained_as_each_member_alone[keys",
+        )
+    ],
+    "test_algorithms_run.py": [
+        f"{test}[{name}]"
+        for name in ("dqn", "pqn", "td3", "sac")
+        for test in (
+            "test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not",
+            "test_the_command_line_trains_evaluates_films_and_resumes",
         )
     ],
     "test_main.py": ["test_an_interrupted_run_keeps_what_it_has"],

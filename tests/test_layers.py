@@ -53,6 +53,7 @@ TRAIN = [
     {"train.exports"},
     {"train.showing", "train.sweeping", "train.options"},
     {"train.sweep_options"},
+    {"train.finishing", "train.planning"},
     {"train.commands"},
     {"train", "train.__main__"},
 ]

@@ -120,7 +120,7 @@ def _add_resume(subparsers, program):
     resume.add_argument("--total-steps", type=integer, help="prolong the run: its steps, with those it has made")
     resume.add_argument(
         "--accept-changes", action="store_true",
-        help="go on although the environment's file, the seed or a hyperparameter has changed",
+        help="resume although the environment's file, the seed or a hyperparameter has changed",
     )  # fmt: skip
     add_trust(resume)
     _add_report_options(resume)

@@ -2,7 +2,7 @@
 
 An algorithm is a module, one file in this folder, with the names of `Algorithm` at its top level. There is no base
 class. It is listed in `presets.ALGORITHMS`, by the name that the command line has for it.
-`tests/train/test_algorithms.py` keeps the contract for each algorithm that is listed, and for a small one of its own.
+`tests/train/test_algorithms*.py` keep the contract for each algorithm that is listed, and for a small one of its own.
 
 The driver works in updates. One `update` plays some steps in every environment of a batch, learns, and returns the
 next state. The driver compiles a loop of updates, and between loops it logs metrics, evaluates the policy and saves

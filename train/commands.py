@@ -1,13 +1,12 @@
 """What the commands of the command line do: train, resume, evaluate, sweep."""
 
 import contextlib
-import dataclasses
 import json
-import math
 import sys
 from pathlib import Path
 
-from .output import show
+from .finishing import finish, show_figures
+from .planning import devices_of, plan_of, user_errors
 from .presets import ACCELERATOR, ALGORITHMS, preset
 
 
@@ -17,19 +16,19 @@ def train(options):
 
     plan, devices = plan_of(options)
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
-    _user_errors(memory.check_episodes, plan, episodes)
+    user_errors(memory.check_episodes, plan, episodes)
     name = options.out or ""
     if not name and hosts.first():
         name = str(free_folder(f"{plan.name.replace('/', '-')}-{plan.algorithm}"))
-    folder = Path(hosts.told_text(name))
+    folder = Path(hosts.broadcast_text(name))
     if not hosts.first():
-        return _joined(_user_errors(run.begin, plan, folder, devices=devices, keep=options.keep))
+        return _joined(user_errors(run.begin, plan, folder, devices=devices, keep=options.keep))
     steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
     print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
     _say_what_is_missing(options)
     _say_what_suits_the_device(options)
     try:
-        ended = _user_errors(
+        ended = user_errors(
             run.begin, plan, folder, quiet=options.quiet, devices=devices, save_every=options.save_every,
             keep=options.keep, tracker=options.tracker,
         )  # fmt: skip
@@ -39,7 +38,7 @@ def train(options):
             with contextlib.suppress(OSError):
                 folder.rmdir()
                 folder.parent.rmdir()
-    return _finish(options, folder, ended)
+    return finish(options, folder, ended)
 
 
 def resume(options):
@@ -49,42 +48,42 @@ def resume(options):
     if (options.run / SWEEP).is_file():
         from . import sweeping
 
-        return _user_errors(sweeping.resume, options)
+        return user_errors(sweeping.resume, options)
     trust.check(options.run, options.trust)
     plan = read_plan(options.run)
     # Before anything is computed, as the CPU is split into devices then.
-    devices = _devices(options, ALGORITHMS[plan.algorithm], plan.config)
+    devices = devices_of(options, ALGORITHMS[plan.algorithm], plan.config)
     if options.total_steps is None and _is_finished(options.run):
         hosts.stop()
         return 0
     if hosts.first():
         _say_what_is_missing(options)
-    ended = _user_errors(
+    ended = user_errors(
         run.resume, options.run, quiet=options.quiet, devices=devices, total_steps=options.total_steps,
         save_every=options.save_every, keep=options.keep, accept_changes=options.accept_changes,
         tracker=options.tracker,
     )  # fmt: skip
     if not hosts.first():
         return _joined(ended)
-    return _finish(options, options.run, ended)
+    return finish(options, options.run, ended)
 
 
 def record(options):
     from . import showing
 
-    return _user_errors(showing.record, options)
+    return user_errors(showing.record, options)
 
 
 def watch(options):
     from . import showing
 
-    return _user_errors(showing.watch, options)
+    return user_errors(showing.watch, options)
 
 
 def export(options):
     from .exports import command
 
-    return _user_errors(command.export_run, options)
+    return user_errors(command.export_run, options)
 
 
 def _is_finished(folder):
@@ -126,45 +125,6 @@ def _joined(ended):
     return {run.Ending.TERMINATED: 143, run.Ending.FINISHED: 0}.get(ended, 130)
 
 
-def _shared_devices(options, algorithm, config):
-    """How many devices train, of all processes together; joins the processes."""
-    import jax
-
-    from jaxenvs.devices import num_cores
-
-    from .runs import hosts
-    from .runs.compiling import request_cpu_devices
-
-    processes = hosts.start(options.coordinator, options.num_processes, options.process_id)
-    useful = [n for n in range(1, num_cores() + 1) if algorithm.useful_devices(config, n * processes) == n * processes]
-    wanted = options.devices or max(useful, default=1)
-    there = request_cpu_devices(wanted)
-    mine = there if jax.default_backend() == "cpu" else options.devices or jax.local_device_count()
-    hosts.meet(mine)
-    _user_errors(algorithm.check, config, mine * processes)
-    return mine * processes
-
-
-def _devices(options, algorithm, config):
-    """How many devices train: those asked for, or as many of the CPU's cores as are worth it."""
-    from jaxenvs.devices import num_cores
-
-    from .runs.compiling import request_cpu_devices, wake
-    from .runs.plan import RunError
-
-    _user_errors(algorithm.check, config)
-    if options.distributed:
-        return _shared_devices(options, algorithm, config)
-    alone = [name for name in ("coordinator", "num_processes", "process_id") if getattr(options, name) is not None]
-    if alone:
-        raise RunError(f"--{alone[0].replace('_', '-')} needs --distributed")
-    wanted = options.devices or algorithm.useful_devices(config, num_cores())
-    _user_errors(algorithm.check, config, wanted)
-    there = request_cpu_devices(wanted)
-    wake()
-    return options.devices or there
-
-
 def evaluate(options):
     from .runs import memory, run, states, trust
     from .runs.identity import identity, require_same
@@ -173,71 +133,13 @@ def evaluate(options):
     plan, state, path = states.read(options.run)
     require_same(options.run, path, identity(plan), accepted=True)
     constants = dict(options.set)
-    _user_errors(memory.check_episodes, plan, options.episodes)
-    _, figures = _user_errors(
+    user_errors(memory.check_episodes, plan, options.episodes)
+    _, figures = user_errors(
         run.evaluate_run, plan, state, episodes=options.episodes, seed=options.seed,
         stochastic=options.stochastic, constants=constants,
     )  # fmt: skip
-    _show({"run": str(options.run), "env": plan.env, **constants, **figures})
+    show_figures({"run": str(options.run), "env": plan.env, **constants, **figures})
     return 0
-
-
-def _finish(options, folder, ended):
-    """The pictures and the last evaluation of a run that has come to its end or was stopped; returns the exit status.
-
-    There are none after a SIGTERM or a second Ctrl-C: there, the process must end soon.
-    """
-    from .runs import hosts, run
-    from .runs.checkpoint import replacing
-
-    hosts.stop()
-    if ended in (run.Ending.TERMINATED, run.Ending.INTERRUPTED):
-        print(f"stopped, and saved; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
-        return 143 if ended is run.Ending.TERMINATED else 130
-    plan, state = run.read(folder)
-    if int(state.updates) == 0:
-        print(f"stopped before the first figures; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
-        return 130
-    episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
-    _, figures = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1)
-    if plan.training:
-        _, trained = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1, constants=plan.training)
-        shown = {name: trained[name] for name in ("mean", "standard_error")}
-        figures["as_trained"] = {**plan.training, **shown}
-    if plan.until is not None:
-        ends = {
-            "reached": run.reached(plan, run.read_figures(folder)),
-            "steps": plan.steps_after(state.updates),
-        }
-        figures["until"] = {"return": plan.until, **ends}
-    figures["steps"] = plan.steps_after(state.updates)
-    with replacing(Path(folder) / "evaluation.json") as file:
-        file.write((_json(figures) + "\n").encode())
-    _pictures(options, folder, plan, state)
-    _show({"run": str(folder), "env": plan.env, **figures})
-    if not ended:
-        print(f"stopped early; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
-    return 0 if ended else 130
-
-
-def _pictures(options, folder, plan, state):
-    """The curve and the films of a run; what cannot be made is a sentence, and costs nothing else."""
-    from .reports import report
-
-    try:
-        print(f"curve: {report.write_curve(plan, folder) or 'none'}", file=sys.stderr)
-    except (ImportError, OSError) as error:
-        print(f"curve: none: {error}", file=sys.stderr)
-    if options.film_episodes == 0:
-        return
-    try:
-        films, problems = report.write_film(plan, state, folder, seed=plan.seed, episodes=options.film_episodes)
-    except (ImportError, OSError) as error:
-        films, problems = [], [str(error)]
-    nothing = "none" if problems else "none, the environment has no picture"
-    print(f"film: {', '.join(map(str, films)) or nothing}", file=sys.stderr)
-    for problem in problems:
-        print(f"film: not made: {problem}", file=sys.stderr)
 
 
 def _say_what_is_missing(options):
@@ -264,79 +166,4 @@ def _say_what_suits_the_device(options):
 def sweep(options):
     from . import sweeping
 
-    return _user_errors(sweeping.sweep, options, plan_of)
-
-
-def plan_of(options, devices_of=None):
-    """(Plan, number of devices) of a command line; `devices_of` chooses the latter as `_devices` does."""
-    from jaxenvs.loading import absolute, is_entry
-
-    from .runs.memory import check_run
-    from .runs.plan import Plan
-    from .runs.trial import try_a_step
-
-    chosen = _user_errors(preset, options.algorithm, options.env, options.preset)
-    algorithm = ALGORITHMS[options.algorithm]
-    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(algorithm.Config)}
-    config = {**chosen.config, **{name: value for name, value in given.items() if value is not None}}
-    total = chosen.total_steps if options.total_steps is None else options.total_steps
-    env = _user_errors(absolute, options.env) if is_entry(options.env) else options.env
-    settings = _user_errors(algorithm.Config, **config)
-    devices = (devices_of or _devices)(options, algorithm, settings)
-    plan = Plan(
-        algorithm=options.algorithm, env=env, constants={**chosen.constants, **dict(options.set)},
-        training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
-        curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
-        until=getattr(options, "until", None), keys=options.keys,
-    )  # fmt: skip
-    envs = _user_errors(plan.training_envs)
-    _user_errors(check_run, plan)
-    if is_entry(env):
-        _user_errors(try_a_step, envs, options.env)
-    return plan, devices
-
-
-def _show(figures):
-    """Prints figures: a short table on a terminal, and one JSON object otherwise."""
-    show(_table(figures) if sys.stdout and sys.stdout.isatty() else _json(figures))
-
-
-def _table(figures):
-    """An evaluation as lines for a person.
-
-    >>> print(_table({"env": "A-v0", "mean": 1.5, "standard_error": 0.25, "quantiles": {"0%": 1.0, "100%": 2.0}}))
-    env             A-v0
-    mean            1.5 +- 0.25 (standard error)
-    quantiles       0%: 1, 100%: 2
-    """
-
-    def text(value):
-        if isinstance(value, dict):
-            return ", ".join(f"{name}: {text(part)}" for name, part in value.items())
-        return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)
-
-    shown = {name.replace("_", " "): text(value) for name, value in figures.items() if name != "standard_error"}
-    if "standard_error" in figures:
-        shown["mean"] += f" +- {figures['standard_error']:.3g} (standard error)"
-    return "\n".join(f"{name:<15} {value}" for name, value in shown.items())
-
-
-def _json(figures):
-    """One line of JSON, which has null for what is not finite, such as the spread of a single episode."""
-
-    def plain(value):
-        if isinstance(value, dict):
-            return {name: plain(part) for name, part in value.items()}
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(plain(figures))
-
-
-def _user_errors(function, *args, **kwargs):
-    """Calls a function whose ValueErrors and TypeErrors are about what the person asked for."""
-    from .runs.plan import RunError
-
-    try:
-        return function(*args, **kwargs)
-    except (ValueError, TypeError) as error:
-        raise RunError(str(error)) from error
+    return user_errors(sweeping.sweep, options, plan_of)

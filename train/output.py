@@ -1,4 +1,4 @@
-"""Standard streams that cannot be written to: what is shown is lost, and what is computed goes on."""
+"""Standard streams that cannot be written to: what is shown is lost, and the computation continues."""
 
 import contextlib
 import errno

@@ -31,8 +31,8 @@ class Preset:
 # Without normalised layers, tanh learned these environments sooner than normalised relu, and compiles in half the time.
 _PQN = {"activation": "tanh", "layer_norm": False}
 
-# Deaths are noise to a learner; the penalty stands for them: one attack in seven kills, and takes half of the 440 that a
-# fortnight is worth.
+# Deaths are noise to a learner; the penalty stands for them: one attack in seven kills, and takes half of the 440 that
+# a fortnight is worth.
 _DEADLY = {"heart_attack_fatality": 0.0, "heart_attack_penalty": 131.0}
 
 PRESETS = {

@@ -47,7 +47,7 @@ def _add_options(command):
         "new ones take their lanes), pbt (population-based training: the worst trials copy the best, and change "
         "their values), or optuna (the library chooses settings, from what others have reached)",
     )  # fmt: skip
-    command.add_argument("--eta", type=integer, help="of asha: one of ETA trials goes on at each rung [2]")
+    command.add_argument("--eta", type=integer, help="of asha: one of ETA trials continues at each rung [2]")
     command.add_argument("--rungs", type=integer, help="of asha: how often a trial is judged before its end [4]")
     command.add_argument(
         "--quantile", type=float, help="of pbt: the part of the trials that is replaced at an evaluation [0.25]"

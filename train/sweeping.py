@@ -23,7 +23,7 @@ def sweep(options, plan_of):
 
     Args:
         options: of the command line.
-        plan_of: `commands.plan_of`.
+        plan_of: `planning.plan_of`.
     Returns:
         The exit status.
     Raises:

@@ -3,9 +3,6 @@
 import dataclasses
 import functools
 import inspect
-import json
-import signal
-from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -13,130 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference import random_search
-from reference.probes import Probe, Pushed, Target
+from reference.algorithms import CASES, LISTED, each, program
+from reference.probes import Probe, Target
 
 import jaxenvs
-from jaxenvs.registry import registry
-from train import algorithm, dqn, ppo, pqn, sac, td3
-from train.__main__ import main
+from train import algorithm
 from train.floor.episodes import Metrics
-from train.floor.evaluate import evaluate
 from train.floor.heads import KINDS
 from train.presets import ALGORITHMS
-from train.runs import checkpoint, run, saver, sound
-from train.runs.plan import Plan
-
-
-class Case(NamedTuple):
-    """An algorithm, with counts that are small enough for tests."""
-
-    module: Any
-    #: Few steps an update, to try the contract.
-    tiny: Any
-    #: Enough to learn a probe in `updates` updates.
-    learner: Any
-    updates: int
-    #: A rate, and two values of it under which training differs.
-    rate: tuple[str, float, float]
-    #: Whether it acts in boxes.
-    box: bool = True
-    #: Whether it acts by choices.
-    choices: bool = True
-
-    def probe(self, **constants):
-        return (Probe if self.choices else Pushed)(**constants)
-
-    def envs(self, **constants):
-        """Four environments, as many as `tiny` has."""
-        return jaxenvs.make_vec(self.probe(horizon=2, **{"by_match": 1.0, **constants}), 4)
-
-    @property
-    def brief(self):
-        """The id of an environment with episodes of at most 20 steps."""
-        return "Brief-v0" if self.choices else "BriefPush-v0"
-
-
-# For both learners from boxes alone.
-BOX_TINY = {"num_envs": 4, "num_steps": 4, "gradient_steps": 2, "batch_size": 8, "capacity": 64, "hidden": (4,)}
-BOX_TINY |= {"learning_starts": 16, "n_step": 3}
-BOX_LEARNER = {"num_envs": 16, "num_steps": 8, "gradient_steps": 8, "batch_size": 64, "capacity": 4096, "gamma": 0.8}
-BOX_LEARNER |= {"learning_starts": 256, "hidden": (16,), "learning_rate": 0.01, "tau": 0.05}
-
-
-CASES = {
-    "ppo": Case(
-        ppo,
-        ppo.Config(num_envs=4, num_steps=4, segment=4, minibatches=2, epochs=1, hidden=(4,)),
-        ppo.Config(num_envs=16, num_steps=8, segment=4, minibatches=2, hidden=(16,), learning_rate=0.01, gamma=0.8),
-        100,
-        ("learning_rate", 0.01, 0.03),
-    ),
-    "td3": Case(
-        td3,
-        td3.Config(**BOX_TINY),
-        td3.Config(**BOX_LEARNER),
-        100,
-        ("learning_rate", 0.01, 0.03),
-        choices=False,
-    ),
-    "sac": Case(
-        sac,
-        sac.Config(**BOX_TINY),
-        sac.Config(**BOX_LEARNER, temperature=0.2),
-        100,
-        ("learning_rate", 0.01, 0.03),
-        choices=False,
-    ),
-    "dqn": Case(
-        dqn,
-        dqn.Config(
-            num_envs=4,
-            num_steps=4,
-            gradient_steps=2,
-            batch_size=8,
-            capacity=64,
-            learning_starts=16,
-            n_step=3,
-            hidden=(4,),
-            target_every=3,
-        ),
-        dqn.Config(
-            num_envs=16,
-            num_steps=8,
-            gradient_steps=8,
-            batch_size=64,
-            capacity=4096,
-            learning_starts=256,
-            n_step=2,
-            hidden=(16,),
-            learning_rate=0.01,
-            gamma=0.8,
-            target_every=20,
-        ),
-        100,
-        ("learning_rate", 0.01, 0.03),
-        box=False,
-    ),
-    "pqn": Case(
-        pqn,
-        pqn.Config(num_envs=4, num_steps=4, segment=4, minibatches=2, epochs=1, hidden=(4,)),
-        pqn.Config(num_envs=16, num_steps=8, segment=4, minibatches=2, hidden=(16,), learning_rate=0.01, gamma=0.8),
-        100,
-        ("learning_rate", 0.01, 0.03),
-        box=False,
-    ),
-    "search": Case(
-        random_search,
-        random_search.Config(num_envs=4, num_steps=4),
-        random_search.Config(num_envs=16, num_steps=8),
-        100,
-        ("noise", 1.0, 0.3),
-    ),
-}
-each = pytest.mark.parametrize("name", CASES)
-
-
-LISTED = set(ALGORITHMS)
+from train.runs import sound
 
 
 def test_every_algorithm_that_is_listed_is_tried():
@@ -146,20 +28,6 @@ def test_every_algorithm_that_is_listed_is_tried():
 @pytest.fixture(autouse=True)
 def listed(monkeypatch):
     monkeypatch.setitem(ALGORITHMS, "search", random_search)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def brief():
-    jaxenvs.register("Brief-v0", jaxenvs.CartPole, max_episode_steps=20, force=True)
-    jaxenvs.register("BriefPush-v0", jaxenvs.Pendulum, max_episode_steps=20, force=True)
-    yield
-    del registry["Brief-v0"], registry["BriefPush-v0"]
-
-
-@functools.cache
-def program(name):
-    """The jitted `train`: one for all tests, so that it compiles once a configuration."""
-    return jax.jit(CASES[name].module.train, static_argnums=3)
 
 
 def raw(tree):
@@ -284,35 +152,6 @@ def test_an_algorithm_acts_in_the_kinds_of_space_that_it_is_listed_for(name, kin
             made()
 
 
-PROBES = {
-    "a choice that pays": ({"horizon": 1, "by_choice": 1.0}, 1.0),
-    "a choice that costs": ({"horizon": 1, "by_choice": -1.0}, 1.0),
-    "a choice that fits the observation": ({"horizon": 1, "by_match": 1.0}, 1.0),
-    "a choice at each of two steps": ({"horizon": 2, "by_match": 1.0}, 2.0),
-    "a choice until the time limit": ({"horizon": 1_000_000, "by_match": 1.0, "clock": False}, 4.0),
-}
-
-
-@each
-@pytest.mark.parametrize("probe", PROBES)
-def test_the_optimum_of_a_probe_is_learned(name, probe):
-    case, (constants, optimum) = CASES[name], PROBES[probe]
-    state, _ = program(name)(case.learner, case.probe(**constants), jax.random.key(0), case.updates)
-    envs = jaxenvs.make_vec(case.probe(**constants), 64)
-    episodes = jax.jit(lambda state, key: evaluate(envs, case.module.policy(case.learner, envs, state), key))(
-        state, jax.random.key(1)
-    )
-    assert float(episodes.episode_return.min()) == optimum
-
-
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.box])
-def test_an_optimum_inside_a_box_is_approached(name):
-    case, env = CASES[name], Target()
-    state, _ = program(name)(case.learner, env, jax.random.key(0), case.updates)
-    act = case.module.policy(case.learner, jaxenvs.make_vec(env, 1), state)
-    assert float(act(jax.random.key(0), jnp.zeros((1, 1)))[0, 0]) == pytest.approx(3.5, abs=0.15)
-
-
 @each
 @pytest.mark.parametrize("leading", [(), (5,)])
 def test_a_policy_acts_for_one_observation_and_for_a_batch(name, leading):
@@ -341,68 +180,6 @@ def test_impossible_counts_are_refused_by_name_and_value(name):
         case.module.check(dataclasses.replace(case.tiny, num_envs=0))
     assert 1 <= case.module.useful_devices(case.tiny, 64) <= 64
     case.module.check(case.tiny, case.module.useful_devices(case.tiny, 64))
-
-
-def steps_after(name, updates):
-    module, config = CASES[name].module, CASES[name].tiny
-    return module.warmup_steps(config) + updates * module.steps_per_update(config)
-
-
-def plan(name, updates=6):
-    case = CASES[name]
-    return Plan(
-        algorithm=name, env=case.brief, constants={}, training={}, curve_as_trained=False, config=case.tiny,
-        total_steps=steps_after(name, updates), seed=3,
-    )  # fmt: skip
-
-
-def stored(folder):
-    with np.load(folder / "state.npz") as arrays:
-        return {key: arrays[key].tobytes() for key in arrays.files}
-
-
-@each
-def test_a_run_that_was_stopped_and_resumed_equals_one_that_was_not(name, tmp_path, monkeypatch):
-    assert run.begin(plan(name), tmp_path / "entire", quiet=True)
-    saves, save = [], checkpoint.save
-
-    def stopping(path, tree, **options):
-        save(path, tree, **options)
-        saves.append(path)
-        if len(saves) == 3:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(checkpoint, "save", stopping)
-    monkeypatch.setattr(saver, "_WORTH", 0.0)  # a checkpoint at each point of the curve
-    assert not run.begin(plan(name), tmp_path / "stopped", quiet=True)
-    assert stored(tmp_path / "stopped") != stored(tmp_path / "entire")
-    assert run.resume(tmp_path / "stopped", quiet=True)
-    assert stored(tmp_path / "stopped") == stored(tmp_path / "entire")
-
-
-@each
-def test_the_command_line_trains_evaluates_films_and_resumes(name, tmp_path, capsys):
-    case = CASES[name]
-    options = []
-    for field in dataclasses.fields(case.tiny):
-        value = getattr(case.tiny, field.name)
-        if value != field.default:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            options += [f"--{field.name.replace('_', '-')}", text]
-    folder = tmp_path / "run"
-    steps = str(steps_after(name, 4))
-    command = [name, "--env", case.brief, "--total-steps", steps, "--out", str(folder), "--film-episodes", "1"]
-    assert main([*command, "--episodes", "8", "--quiet", "--seed", "7", *options]) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert figures["episodes"] == 8 and 1 <= figures["mean_length"] <= 20
-    assert {"config.json", "state.npz", "metrics.jsonl", "curve.png", "film.mp4", "film.gif", "evaluation.json"} <= {
-        path.name for path in folder.iterdir()
-    }
-    rows = run.read_figures(folder)
-    assert rows[-1]["steps"] == int(steps) and all("eval_mean" in row for row in rows)
-    assert main(["evaluate", str(folder), "--episodes", "4"]) == 0
-    assert json.loads(capsys.readouterr().out)["episodes"] == 4
-    assert main(["resume", str(folder), "--film-episodes", "0", "--episodes", "4", "--quiet"]) == 0
 
 
 @each

@@ -274,13 +274,13 @@ def test_a_command_must_be_named(capsys, arguments):
 
 def test_an_existing_run_is_never_overwritten(capsys, copy):
     before = contents(copy)
-    assert "left as it is: choose another --out" in refused(capsys, [*ROCKET, *REPORT, "--out", copy])
+    assert "nothing in it was changed: choose another --out" in refused(capsys, [*ROCKET, *REPORT, "--out", copy])
     assert contents(copy) == before
 
 
 def test_a_file_in_the_place_of_the_folder_is_left_as_it_is(capsys, tmp_path):
     (tmp_path / "run").write_text("mine")
-    assert "cannot be made into a run's folder" in refused(capsys, [*ROCKET, *REPORT, "--out", tmp_path / "run"])
+    assert "cannot be used as a run's folder" in refused(capsys, [*ROCKET, *REPORT, "--out", tmp_path / "run"])
     assert (tmp_path / "run").read_text() == "mine"
 
 

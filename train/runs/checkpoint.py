@@ -2,11 +2,8 @@
 
 import collections
 import contextlib
-import gc
 import json
 import math
-import os
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -14,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .pieces import pieces, with_small_ones
+from .files import replacing
+from .pieces import joined, pieces, with_small_ones
 
 
 class CheckpointError(ValueError):
@@ -67,94 +65,11 @@ def _write(file, array):
         file.write(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
 
 
-def copy(path, to):
-    """Gives a file another name besides, or copies it on file systems without links; `to` is replaced at once."""
-    path, to = Path(path), Path(to)
-    link = to.with_name(f".{to.name}.{os.getpid()}")
-    link.unlink(missing_ok=True)
-    try:
-        os.link(path, link, follow_symlinks=False)
-    except (OSError, NotImplementedError):
-        with replacing(to) as file, open(path, "rb") as source:
-            shutil.copyfileobj(source, file)
-    else:
-        os.replace(link, to)
-        _sync(to.parent)
-
-
-def older(path, age):
-    """Where the checkpoint of `age` saves before the newest is kept: state-1.npz for state.npz.
-
-    >>> older("runs/mine/state.npz", 1).as_posix()
-    'runs/mine/state-1.npz'
-    """
-    path = Path(path)
-    return path.with_name(f"{path.stem}-{age}{path.suffix}")
-
-
-@contextlib.contextmanager
-def replacing(path, *, keep=1):
-    """A binary file to write, which takes the place of `path` once it is complete and on the disk.
-
-    A symbolic link at `path` is replaced, and what it points to stays as it is.
-
-    Args:
-        path: where to.
-        keep: how many are kept, the new one included, as `save` says.
-    """
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.unlink(missing_ok=True)
-    try:
-        with open(unfinished, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _age(path, keep)
-        os.replace(unfinished, path)
-        _sync(path.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _age(path, keep):
-    """Makes each kept file one older; the newest stays under its own name too, so that one is always there."""
-    if keep < 2 or path.is_symlink() or not path.is_file():
-        return
-    for age in range(keep - 1, 1, -1):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(older(path, age - 1), older(path, age))
-    previous = older(path, 1)
-    link = previous.with_name(f".{previous.name}.{os.getpid()}")
-    link.unlink(missing_ok=True)
-    try:
-        os.link(path, link, follow_symlinks=False)
-    except (OSError, NotImplementedError):  # file systems without links
-        os.replace(path, previous)
-    else:
-        os.replace(link, previous)
-
-
-def _sync(folder):
-    """Puts a folder's names on the disk, where the system can."""
-    with contextlib.suppress(OSError):
-        file = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-
-def unfinished_files(folder):
-    """What saves that were killed have left in a folder: a list of paths."""
-    return [path for path in Path(folder).glob(".*.*") if path.suffix[1:].isdecimal()]
-
-
 def load(path, like):
     """Reads what `save` wrote.
 
-    Besides the state, at most two of its arrays are in memory. Memory is taken for an array only once its declared
-    shape and dtype are those of `like`.
+    Besides the state, a few pieces of 16 MiB are in memory. Memory is taken for an array only once its declared shape
+    and dtype are those of `like`.
 
     Args:
         path: the file.
@@ -229,23 +144,54 @@ def _opened(path):
         raise Damaged(f"{path} is damaged and cannot be read ({type(error).__name__})") from error
 
 
-def _array(path, archive, name, check):
-    """An array of the archive, after `check(shape, dtype)` of what its header declares."""
+@contextlib.contextmanager
+def _member(path, archive, name, check):
+    """(file, shape, dtype, whether in Fortran's order) of an array, after `check(shape, dtype)` of what is declared."""
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         if version != (1, 0):
             raise Damaged(f"{path}: {name} has another header than this version writes")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
         check(shape, dtype)
-        size = math.prod(shape) * dtype.itemsize
-        flat = np.empty(size, np.uint8)
-        view, read = flat.data, 0
-        while count := file.readinto(view[read : read + _PIECE]):
-            read += count
+        yield file, shape, dtype, fortran
         # Beyond its end, the archive compares the checksum.
-        if read != size or file.read(1):
-            raise Damaged(f"{path} is damaged: {name} has not the size that it declares")
+        if file.read(1):
+            raise _wrong_size(path, name)
+
+
+def _wrong_size(path, name):
+    return Damaged(f"{path} is damaged: {name} does not have the size that it declares")
+
+
+def _read(path, name, file, size):
+    """u8[size], the next bytes of an array."""
+    flat = np.empty(size, np.uint8)
+    view, read = flat.data, 0
+    while read < size and (count := file.readinto(view[read : read + _PIECE])):
+        read += count
+    if read != size:
+        raise _wrong_size(path, name)
+    return flat
+
+
+def _array(path, archive, name, check):
+    """An array of the archive as NumPy's, after `check(shape, dtype)` of what its header declares."""
+    with _member(path, archive, name, check) as (file, shape, dtype, fortran):
+        flat = _read(path, name, file, math.prod(shape) * dtype.itemsize)
     return flat.view(dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _large(path, archive, name, check):
+    """An array of the archive as JAX's, of which one piece at a time is in memory besides."""
+    with _member(path, archive, name, check) as (file, shape, dtype, fortran):
+        if fortran:
+            raise Damaged(f"{path}: {name} has another order than this version writes")
+
+        def rows(count):
+            flat = _read(path, name, file, count * math.prod(shape[1:]) * dtype.itemsize)
+            return flat.view(dtype).reshape(count, *shape[1:])
+
+        return joined(shape, dtype, rows)
 
 
 def _restored(path, name, archive, names, like):
@@ -259,14 +205,10 @@ def _restored(path, name, archive, names, like):
                 f"{path}: {name} is {dtype}{list(shape)}, and this run needs {expected.dtype}{list(expected.shape)}"
             )
 
+    if not _is_key(like) and expected.size * expected.dtype.itemsize > _PIECE:
+        return _large(path, archive, name, check)
     array = _array(path, archive, name, check)
     if not _is_key(like):
-        # jnp.asarray would copy it twice.
-        there = jax.block_until_ready(jax.device_put(array))
-        if array.nbytes >= _PIECE:
-            # JAX lets go of what it has copied at the next collection only.
-            del array
-            gc.collect()
-        return there
+        return jnp.asarray(array)
     implementation = jax.random.key_impl(jax.random.wrap_key_data(jnp.zeros_like(array), impl=like.dtype._impl))
     return jax.random.wrap_key_data(jnp.asarray(array), impl=implementation)

@@ -1,7 +1,7 @@
 """Several processes that train one run together, on one machine or on many, by JAX's distributed runtime.
 
 Every process computes the same program on its own devices. Process 0 is the first: it alone writes the run's folder,
-and what it decides by its clock, such as when to save, it tells the others. Without `start` there is one process, and
+and it sends the others what depends on its clock, such as when to save. Without `start` there is one process, and
 all functions here return what they are given.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from .plan import RunError
 from .watch import Watch
 
-# Seconds: for all processes to come, without a sign of life from one, and for all of them to end.
+# Seconds: until all processes are there, without a heartbeat from one, and until all have ended.
 _START, _HEARTBEAT, _END = 300, 60, 60
 # Bytes of a message from the first process to the others.
 _MESSAGE = 1024
@@ -52,7 +52,7 @@ def start(coordinator=None, num_processes=None, process_id=None):
             f"--distributed found no cluster ({error}); give --coordinator HOST:PORT, --num-processes and --process-id"
         ) from error
     except RuntimeError as error:
-        raise RunError(f"--distributed: the processes did not find each other: {_brief(error)}") from error
+        raise RunError(f"--distributed: the processes could not connect to each other: {_brief(error)}") from error
     return _runtime().num_processes
 
 
@@ -74,10 +74,10 @@ def _check(coordinator, num_processes, process_id):
 
 
 def meet(devices):
-    """Waits for all processes, and watches them from then on: where one ends, all do.
+    """Waits for all processes, and watches them from then on: if one ends, all end.
 
     Args:
-        devices: how many of this process's devices take part, the same in all.
+        devices: how many devices of this process take part; the same number in all processes.
     Raises:
         RunError: if the processes have different numbers of devices.
     """
@@ -86,10 +86,12 @@ def meet(devices):
         return
     counts = _gathered(devices)
     if len(set(counts)) > 1:
-        raise RunError(f"all processes must have as many devices, got {', '.join(map(str, counts))}; set --devices")
+        raise RunError(
+            f"all processes must have the same number of devices, got {', '.join(map(str, counts))}; set --devices"
+        )
     host = str(_runtime().coordinator_address).rpartition(":")[0].strip("[]")
     watch = Watch(host, jax.process_index(), jax.process_count())
-    watch.open(*_broadcast(np.array(watch.listen(), np.int64)).tolist())
+    watch.open(*_broadcast_array(np.array(watch.listen(), np.int64)).tolist())
     _watch = watch
 
 
@@ -108,12 +110,12 @@ def count():
     return 1 if _watch is None else _watch.count
 
 
-def told(value):
+def broadcast(value):
     """The first process's value of an int or a bool."""
-    return value if _watch is None else type(value)(_broadcast(np.array(int(value), np.int64)))
+    return value if _watch is None else type(value)(_broadcast_array(np.array(int(value), np.int64)))
 
 
-def most(value):
+def largest(value):
     """The largest value of an int or a bool over the processes."""
     return value if _watch is None else type(value)(max(_gathered(int(value))))
 
@@ -130,13 +132,13 @@ def require_same(value, what):
 
     Args:
         value: an int of at most 63 bits, such as part of a digest.
-        what: what it stands for, in plural.
+        what: what it stands for, in plural, such as "options".
     Raises:
         RunError: in all processes.
     """
     if _watch is not None and len(set(values := _gathered(value))) > 1:
         other = next(index for index, found in enumerate(values) if found != values[0])
-        raise RunError(f"{what} of process {other} are not those of process 0")
+        raise RunError(f"process 0 and process {other} have different {what}")
 
 
 @contextlib.contextmanager
@@ -153,7 +155,7 @@ def only_first(manager):
                 stack.enter_context(manager())
             except (RunError, OSError) as caught:
                 error = caught
-        if message := told_text(str(error) if error else ""):
+        if message := broadcast_text(str(error) if error else ""):
             raise error or RunError(f"process 0: {message}")
         yield
 
@@ -162,7 +164,7 @@ def stop(failed=False):
     """Leaves the other processes; JAX still computes on this process's own devices.
 
     Args:
-        failed: whether this process cannot go on: the others then end as well.
+        failed: whether this process cannot continue: the others then end as well.
     """
     global _watch
     if _watch is not None:
@@ -183,14 +185,14 @@ def failed(status):
     return status
 
 
-def told_text(message):
+def broadcast_text(message):
     """The first process's text, cut after a kilobyte."""
     if _watch is None:
         return message
     data = np.zeros(_MESSAGE, np.uint8)
     encoded = np.frombuffer(message.encode()[:_MESSAGE], np.uint8)
     data[: encoded.size] = encoded
-    return np.asarray(_broadcast(data)).astype(np.uint8).tobytes().rstrip(b"\0").decode(errors="ignore")
+    return np.asarray(_broadcast_array(data)).astype(np.uint8).tobytes().rstrip(b"\0").decode(errors="ignore")
 
 
 def _gathered(value):
@@ -206,7 +208,7 @@ def _all(array):
     return found.view(array.dtype).reshape(-1, *array.shape)
 
 
-def _broadcast(array):
+def _broadcast_array(array):
     """What the first process has."""
     return _all(array)[0]
 

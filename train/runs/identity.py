@@ -26,7 +26,7 @@ class Difference(NamedTuple):
     refused: bool
 
 
-# What may differ: the same experiment goes on, to rounding, or was meant to be changed.
+# What may differ: the experiment stays the same, to rounding, or the change was meant.
 _SAID = {"total_steps", "until", "python", "jax", "jaxenvs", "device", "devices"}
 
 
@@ -62,7 +62,7 @@ def require_same_in_all(now):
         RunError: in all processes.
     """
     digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).digest()
-    hosts.require_same(int.from_bytes(digest[:7], "big"), "the options, files or versions")
+    hosts.require_same(int.from_bytes(digest[:7], "big"), "options, files or versions")
 
 
 def source_of(cls):
@@ -87,7 +87,7 @@ def differences(kept, now):
 
     Args:
         kept: of the checkpoint; {} for one that was saved before there were identities, which differs in nothing.
-        now: of the run as it would go on.
+        now: of the run as it would continue.
     Returns:
         list of `Difference`.
 
@@ -125,8 +125,8 @@ def require_same(folder, path, now, accepted=False):
     refused = [difference.text for difference in found if difference.refused]
     if refused and not accepted:
         raise RunError(
-            f"{folder} has changed since its checkpoint was saved: {'; '.join(refused)}. Change it back, or go on with "
-            "--accept-changes"
+            f"{folder} has changed since its checkpoint was saved: {'; '.join(refused)}. Change it back, or accept it "
+            "with --accept-changes"
         )
     for difference in found if hosts.first() else ():
         print(f"warning: since the checkpoint was saved, {difference.text}", file=sys.stderr)

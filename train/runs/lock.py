@@ -44,10 +44,10 @@ def _acquired(path):
         except OSError as error:
             with file:
                 file.seek(0)
-                raise RunError(f"{path.parent} is being trained by process {file.read() or '?'}") from error
+                raise RunError(f"{path.parent} is already being trained by process {file.read() or '?'}") from error
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             file.truncate(0)
-            file.write(f"{os.getpid()} since {time.strftime('%H:%M')}")
+            file.write(f"{os.getpid()} (started at {time.strftime('%H:%M')})")
             file.flush()
             return file
         # The holder before removed the file between our opening and locking it.

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..output import Unbreakable
-from .checkpoint import replacing
+from .files import replacing
 from .tracker import Tracker
 
 # Seconds after which TensorBoard's events are begun; those of shorter runs are written at their end.

@@ -1,4 +1,4 @@
-"""Estimates of memory, so that sizes that cannot fit are refused before anything is made."""
+"""Estimates of memory, so that sizes that cannot fit are refused before anything is allocated."""
 
 import itertools
 

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -41,6 +42,28 @@ def pieces(array):
         yield from _assembled(array)
     else:
         yield from _sliced(array)
+
+
+def joined(shape, dtype, rows):
+    """The array on the default device that consists of pieces; besides it, two pieces are in memory.
+
+    Args:
+        shape: of at least one axis.
+        dtype: a NumPy dtype.
+        rows: `rows(count)` gives the next rows, a NumPy array [count, *shape[1:]].
+    """
+    array, start = jnp.zeros(shape, dtype), 0
+    while start < shape[0]:
+        piece = rows(min(_rows(array), shape[0] - start))
+        # Waiting bounds what is in memory: the device would take one piece after the other otherwise.
+        array = jax.block_until_ready(_put(array, piece, start))
+        start += len(piece)
+    return array
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _put(array, piece, start):
+    return jax.lax.dynamic_update_slice_in_dim(array, piece, start, axis=0)
 
 
 def _on_cpu(array):

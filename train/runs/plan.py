@@ -13,7 +13,7 @@ from jaxenvs.loading import class_name
 from jaxenvs.random import as_key, fast
 
 from ..presets import ALGORITHMS
-from .checkpoint import replacing, unfinished_files
+from .files import replacing, unfinished_files
 from .stored import StoredError, checked
 
 #: The file of a sweep's folder that says what it is.
@@ -87,10 +87,10 @@ def claim(folder):
         folder.mkdir(parents=True, exist_ok=True)
         taken = {path for path in folder.iterdir() if path.name != ".lock"} - {*unfinished_files(folder)}
     except OSError as error:
-        raise RunError(f"{folder} cannot be made into a run's folder: {error.strerror}") from error
+        raise RunError(f"{folder} cannot be used as a run's folder: {error.strerror}") from error
     if taken:
         raise RunError(
-            f"{folder} holds a run already, which is left as it is: choose another --out, or "
+            f"{folder} already holds a run, and nothing in it was changed: choose another --out, or continue it with "
             f"`python -m jaxenvs resume {folder}`"
         )
 
@@ -106,7 +106,7 @@ def free_folder(plan_name, root="runs"):
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise RunError(f"{folder} cannot be made into a run's folder: {error.strerror}") from error
+            raise RunError(f"{folder} cannot be used as a run's folder: {error.strerror}") from error
 
 
 def write_plan(plan, folder):

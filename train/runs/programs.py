@@ -73,7 +73,7 @@ class Programs:
         return compiled(init, run_once())(*arguments)
 
     def placed(self, state):
-        """The state where `advance` has it."""
+        """The state where `advance` has it. The state that is given cannot be used any more."""
         return state if self._shardings is None else place(state, self._shardings)
 
     def wait(self):

@@ -2,11 +2,8 @@
 
 import contextlib
 import dataclasses
-import enum
 import functools
 import math
-import signal
-import threading
 import time
 from pathlib import Path
 
@@ -17,32 +14,21 @@ from ..floor.episodes import merged
 from ..floor.evaluate import evaluate, summary
 from ..floor.sharding import mesh_of
 from ..presets import ALGORITHMS
-from . import checkpoint, hosts, memory, sound, states
+from . import files, hosts, memory, sound, states
 from .identity import identity, require_same, require_same_in_all
 from .lock import locked
 from .log import Log, Progress, Rows, read_rows
 from .plan import RunError, claim, read_plan, stored_form, write_plan
 from .programs import Programs
 from .saver import Saver
+from .signals import Ending as Ending
+from .signals import Interrupt
 from .states import BEST as BEST
 from .states import STATE
 from .tracker import Tracker
 
 # Chunks of a run: after each, the bar moves, the state is saved and the policy is evaluated.
 _CHUNKS = 40
-
-
-class Ending(enum.Enum):
-    """How training ended; true if the run came to its end."""
-
-    FINISHED = "finished"
-    #: By Ctrl-C; the run's results so far are wanted.
-    STOPPED = "stopped"
-    #: By a second Ctrl-C, or by a system's SIGTERM, which kills a moment later.
-    INTERRUPTED, TERMINATED = "interrupted", "terminated"
-
-    def __bool__(self):
-        return self is Ending.FINISHED
 
 
 def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2, tracker=None):
@@ -93,7 +79,7 @@ def _claimed(folder):
     claim(folder)
     with locked(folder):
         claim(folder)
-        _remove(checkpoint.unfinished_files(folder))
+        _remove(files.unfinished_files(folder))
         yield
 
 
@@ -101,7 +87,7 @@ def _claimed(folder):
 def _locked(folder):
     """The lock of a run's folder, without what saves that were killed have left in it."""
     with locked(folder):
-        _remove(checkpoint.unfinished_files(folder))
+        _remove(files.unfinished_files(folder))
         yield
 
 
@@ -121,7 +107,7 @@ def resume(
     Args, Returns: as for `begin`.
         total_steps: prolongs the run: its steps, those that it has made included. Schedules whose length is that of the
             run then have the new length, from the next update on.
-        accept_changes: go on although the environment's file, the seed or a hyperparameter has changed.
+        accept_changes: resume although the environment's file, the seed or a hyperparameter has changed.
     Raises:
         RunError: if the folder holds no run, or a damaged one, if it cannot be prolonged to so few steps, or if it has
             changed in a way that makes another experiment of it.
@@ -130,7 +116,7 @@ def resume(
     read_plan(folder)
     with hosts.only_first(lambda: _locked(folder)):
         plan, state, used = _read_or_begun(folder)
-        hosts.require_same(int(state.updates), f"the updates of the checkpoint in {folder}")
+        hosts.require_same(int(state.updates), f"checkpoints in {folder}")
         now = identity(plan, devices)
         require_same_in_all(now)
         if used:
@@ -160,7 +146,7 @@ def resume(
 
 def _read_or_begun(folder):
     """(Plan, state, path of the checkpoint); the initial state and None if the run was killed before it saved any."""
-    if any((folder / name).exists() for name in (STATE, checkpoint.older(STATE, 1), "metrics.jsonl")):
+    if any((folder / name).exists() for name in (STATE, files.older(STATE, 1), "metrics.jsonl")):
         return states.read(folder)
     plan = read_plan(folder)
     algorithm = ALGORITHMS[plan.algorithm]
@@ -171,7 +157,9 @@ def _read_or_begun(folder):
 
 def _prolonged(plan, folder, done, total_steps):
     if reached(plan, read_figures(folder)):
-        raise RunError(f"{folder} ended at {done:,} steps because it reached a return of {plan.until:g}")
+        raise RunError(
+            f"{folder} cannot be prolonged: it ended at {done:,} steps because it reached a return of {plan.until:g}"
+        )
     if total_steps <= done:
         raise RunError(f"--total-steps must be above the {done:,} steps that {folder} has made, got {total_steps:,}")
     return dataclasses.replace(plan, total_steps=total_steps)
@@ -233,8 +221,10 @@ def _run_on(plan, folder, state, log, quiet, programs, began, saver):
         progress.say(f"compiled in {time.perf_counter() - began:.1f} s, devices: {programs.devices}{where}")
         if log.damaged:
             lines = ", ".join(map(str, log.damaged))
-            progress.say(f"lines of {log.path} that cannot be read: {lines}; the old file is {log.path.name}.bak")
-        interrupt = stack.enter_context(_Interrupt())
+            progress.say(
+                f"these lines of {log.path} cannot be read: {lines}; the file as it was is kept as {log.path.name}.bak"
+            )
+        interrupt = stack.enter_context(Interrupt())
         if not log.rows and int(state.updates) == 0:
             log.write({"steps": 0} | programs.assess(state))
         saver.keep_if_best(state, log.rows)
@@ -305,39 +295,3 @@ def _row(plan, state, metrics, count, seconds):
             "episodes": metrics.episodes,
         }
     return row | {name: total / count for name, total in metrics.means.items()}
-
-
-class _Interrupt:
-    """While open, Ctrl-C and SIGTERM only make `asked()` true: training stops soon, and saves.
-
-    A signal to one of several processes stops all of them.
-    """
-
-    def __enter__(self):
-        self._heard, self._agreed = 0, 0
-        # Python has signals in the main thread alone; Ray Train, for one, trains in another.
-        main = threading.current_thread() is threading.main_thread()
-        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
-        self._before = {s: signal.signal(s, self._ask) for s in signals}
-        return self
-
-    def _ask(self, number, frame):
-        severity = _ENDINGS.index(Ending.TERMINATED) if number == signal.SIGTERM else 1 + (self._heard > 0)
-        self._heard = max(self._heard, severity)
-
-    def asked(self):
-        """Whether training shall stop; all processes ask at the same points, and get the same answer."""
-        self._agreed = hosts.most(self._heard)
-        return self._agreed > 0
-
-    @property
-    def ending(self):
-        return _ENDINGS[self._agreed if hosts.several() else self._heard]
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
-# By their severity: that of no signal is not used.
-_ENDINGS = [Ending.STOPPED, Ending.STOPPED, Ending.INTERRUPTED, Ending.TERMINATED]

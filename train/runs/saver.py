@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from . import checkpoint, hosts
+from . import checkpoint, files, hosts
 from .states import BEST, STATE, without_replay
 
 # At a point of the curve, a checkpoint is written if the time since the last one is this many times what it took.
@@ -33,12 +33,12 @@ class Saver:
 
     def updates(self, most):
         """As many updates as there are between two looks at signals; the same in all processes."""
-        return hosts.told(1 if self.update is None else max(1, min(most, int(_GLANCE / self.update))))
+        return hosts.broadcast(1 if self.update is None else max(1, min(most, int(_GLANCE / self.update))))
 
     @property
     def due(self):
         """Whether the last checkpoint is too old; the same in all processes."""
-        return hosts.told(time.perf_counter() - self._saved > self._every)
+        return hosts.broadcast(time.perf_counter() - self._saved > self._every)
 
     def found(self, state):
         """Notes that the newest checkpoint is that of this state."""
@@ -55,7 +55,7 @@ class Saver:
 
     def save_if_cheap(self, state):
         """`save`, at a point of the curve, unless it would take more than a hundredth of the time."""
-        if hosts.told(time.perf_counter() - self._saved >= _WORTH * self._took):
+        if hosts.broadcast(time.perf_counter() - self._saved >= _WORTH * self._took):
             self.save(state)
 
     def keep_if_best(self, state, rows):
@@ -72,7 +72,7 @@ class Saver:
             checkpoint.save(self._path(BEST), kept, about=self._about)
         elif hosts.first():
             # The newest checkpoint is this state: it gets a second name.
-            checkpoint.copy(self._folder / STATE, self._folder / BEST)
+            files.copy(self._folder / STATE, self._folder / BEST)
 
     def _path(self, name):
         return self._folder / name if hosts.first() else None

@@ -1,4 +1,4 @@
-"""Whether a run still learns from numbers: what in a training state is not finite, and what that means."""
+"""Which arrays of a training state are not finite, and what that means."""
 
 import jax
 import jax.numpy as jnp

@@ -10,7 +10,7 @@ import jax
 from jaxenvs.loading import LoadError
 
 from ..presets import ALGORITHMS
-from . import checkpoint, sound
+from . import checkpoint, files, sound
 from .plan import RunError, read_plan
 
 #: A run's checkpoints: the newest, and that with the best evaluation of the learning curve.
@@ -39,17 +39,17 @@ def read(folder, name=STATE):
         else:
             state, used, damage = _readable(path, like)
     except LoadError as error:
-        fix = f'put it back, or write its new place as "env" into {Path(folder) / "config.json"}'
+        fix = f'restore it, or set "env" in {Path(folder) / "config.json"} to its new path'
         raise RunError(f"{folder} was trained on an environment that cannot be loaded: {error}; {fix}") from error
     except (checkpoint.CheckpointError, ValueError, TypeError) as error:
         raise RunError(str(error)) from error
     if damage:
         steps = f"{plan.steps_after(state.updates):,} steps"
-        _warn_once(f"{damage}; the checkpoint before it is used, {used.name} of {steps}")
+        _warn_once(f"{damage}; the one before it is used instead: {used.name} of {steps}")
     if int(state.updates) < 0:
         raise RunError(f"{used}: updates must be at least 0, got {int(state.updates)}")
     if broken := sound.broken(state):
-        raise RunError(f"{used}: {broken[0]} is not finite, so that nothing can be done with it")
+        raise RunError(f"{used}: {broken[0]} is not finite, so this checkpoint cannot be used")
     return plan, state, used
 
 
@@ -80,7 +80,7 @@ def _readable(path, like):
     except checkpoint.Damaged as error:
         damage = error
     for age in range(1, _MOST_KEPT):
-        older = checkpoint.older(path, age)
+        older = files.older(path, age)
         if not older.exists():
             break
         with contextlib.suppress(checkpoint.Damaged):

@@ -71,7 +71,7 @@ def _hyperparameters(cls, values):
         elif isinstance(default, float):
             _require(name, value, _is_number, "a number")
         elif isinstance(default, str):
-            _require(name, value, lambda v: isinstance(v, str), "a text")
+            _require(name, value, lambda v: isinstance(v, str), "a string")
         elif isinstance(default, tuple):
             _require(name, value, lambda v: isinstance(v, list) and all(map(_is_integer, v)), "a list of integers")
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""A first look at someone's own environment, so that a mistake in it is a sentence and not a page of JAX's code."""
+"""Traces a user's environment once, so that a mistake in it is one sentence and not a long traceback of JAX."""
 
 import jax
 
@@ -22,4 +22,4 @@ def try_a_step(envs, entry):
         jax.eval_shape(VectorEnv.step, envs, key, state, actions)
     except Exception as error:
         found, fix = explain(error, author_files(type(envs.env)))
-        raise ValueError(f"{found}; {fix}. Everything else: python -m jaxenvs check {entry}") from error
+        raise ValueError(f"{found}; {fix}; to see all problems: python -m jaxenvs check {entry}") from error

@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 
-# Seconds between two signs of life, without one, and for the others to connect.
+# Seconds between two heartbeats, without one until a process counts as gone, and for the others to connect.
 _BEAT, _SILENCE, _CONNECT = 5.0, 40.0, 120.0
-# What is sent: a sign of life, a regular end, and an end after an error that was shown.
+# What is sent: a heartbeat, a regular end, and an end after an error that was shown.
 _ALIVE, _DONE, _FAILED = b"+", b".", b"!"
 
 
@@ -76,10 +76,10 @@ class Watch:
                     if said[: len(hello)] == hello:
                         self._peers[int(said[len(hello) :])] = peer
                         continue
-                peer.close()  # somebody else
+                peer.close()  # not a process of this run
 
     def close(self, failed=False):
-        """Says that this process ends, regularly or not, and no longer watches the others."""
+        """Tells the others that this process ends, after an error or not, and stops watching them."""
         self._closing.set()
         for peer in self._peers.values():
             with contextlib.suppress(OSError):
@@ -105,7 +105,7 @@ class Watch:
                         self._end(f"{what} with an error")
                     return
         except TimeoutError:
-            what = f"process {number} of this run has given no sign of life for {_SILENCE:.0f} seconds"
+            what = f"process {number} of this run has not answered for {_SILENCE:.0f} seconds"
         except OSError:
             pass
         if not self._closing.is_set():
@@ -116,7 +116,7 @@ class Watch:
         # JAX's runtime may end this process a moment from now, so nothing is waited for.
         with contextlib.suppress(OSError, ValueError):
             print(
-                f"error: {what}, so process {self.index} ends as well; what was saved is kept, and resume continues it",
+                f"error: {what}, so process {self.index} ends too; checkpoints are kept, and resume continues the run",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
         os._exit(1)

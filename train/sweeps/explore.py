@@ -8,7 +8,7 @@ _STEP = 0.1
 
 
 def exploited(keys, sound, quantile, rng):
-    """Which trial's state each trial goes on with ("truncation selection" in the paper).
+    """Which trial's state each trial continues from ("truncation selection" in the paper).
 
     The lowest `quantile` of the trials, and all that diverged, get that of one of the best `quantile`.
 

@@ -1,4 +1,4 @@
-"""The record of a population's training: which values each trial had when, and whose state it went on with."""
+"""The record of a population's training: which values each trial had when, and whose state it continued from."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from ..runs.checkpoint import replacing
+from ..runs.files import replacing
 from ..runs.plan import RunError
 
 #: The record in the sweep's folder, and the folder of the best trials' schedules.
@@ -18,7 +18,7 @@ class Interval(NamedTuple):
 
     #: Environment steps of a run at its end.
     steps: int
-    #: The trial whose state each trial began with; its own number where it went on with its own.
+    #: The trial whose state each trial began with; its own number where it continued from its own.
     source: list
     #: dicts of name to value.
     values: list

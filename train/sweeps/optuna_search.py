@@ -130,7 +130,7 @@ class Study:
         self._study.add_trial(trial)
 
     def _ask(self, space, number):
-        # A sampler's random numbers begin anew in each process: each trial has a seed of its own.
+        # A sampler's random numbers start again in each process: each trial has a seed of its own.
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         # A batch is asked for before any of it is told: running trials keep the next away from them.
         self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)

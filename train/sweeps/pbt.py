@@ -2,7 +2,7 @@
 
     all trials train for an interval and are evaluated; then
         the worst trials, and those that diverged, get the state of one of the best: weights, optimiser, environments
-        those change its values a little, or sample them again, and go on
+        those change its values a little, or sample them again, and continue
 
 All trials wait for each other at the end of an interval, so that the search is synchronous. Seed k of a trial gets the
 state of seed k of the other, and keeps its own key.
@@ -83,7 +83,7 @@ class _Training:
         return states, int(known["point"])
 
     def _next(self, point):
-        """(i32[trials] whose state each trial goes on with, a list of their values) for an interval."""
+        """(i32[trials] whose state each trial continues from, a list of their values) for an interval."""
         if point == 0:
             return np.arange(len(self._sweep.settings)), self._sweep.settings
         sweep, before = self._sweep, self._intervals[-1].values

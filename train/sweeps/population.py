@@ -115,7 +115,7 @@ class Population:
             states: of `begin` or `advance`.
             source: i32[size], the lane whose state each lane gets.
         Returns:
-            The states. A lane keeps its own key, so that it goes on with other random numbers than its source.
+            The states. A lane keeps its own key, so that it continues with other random numbers than its source.
         """
         return self._copy(self.placed(states), jnp.asarray(source, jnp.int32))
 

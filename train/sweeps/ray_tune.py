@@ -54,7 +54,7 @@ def tuner(
     """Ray's `Tuner` of a sweep; its `fit()` runs it.
 
     Ray's trials report `score` after each evaluation. `metric`, `mode` and checkpoints are set here: a scheduler or a
-    search algorithm gets none. A trial whose worker dies goes on from its last checkpoint on another one.
+    search algorithm gets none. A trial whose worker dies resumes from its last checkpoint on another worker.
 
     Args:
         algorithm, env, space, total_steps, config, constants, seed, keys: as for `train.sweep`.

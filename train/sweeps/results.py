@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..runs.checkpoint import replacing
+from ..runs.files import replacing
 from .lineage import SCHEDULES, last_settings, read_lineage, schedule_of, write_schedules
 from .members import WINNER, chunk_path, read_curves
 from .metrics import metric_of

@@ -1,4 +1,4 @@
-"""The file that keeps a search between two of its looks, so that a killed one goes on from there."""
+"""The file that keeps a search between two of its evaluations, so that a killed search resumes from there."""
 
 import time
 from pathlib import Path

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from ..runs.checkpoint import replacing
+from ..runs.files import replacing
 from ..runs.plan import SWEEP, RunError, plan_from, stored_form
 from .distributions import parsed
 from .plan import SweepPlan

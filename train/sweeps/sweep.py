@@ -7,7 +7,7 @@ from jaxenvs.loading import absolute, is_entry
 from jaxenvs.precision import in_32_bits
 
 from ..presets import ALGORITHMS, preset
-from ..runs.checkpoint import unfinished_files
+from ..runs.files import unfinished_files
 from ..runs.lock import locked
 from ..runs.plan import Plan, RunError, claim, free_folder
 from ..runs.tracker import Tracker

@@ -2,12 +2,9 @@
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import gymnasium
 import jax
@@ -17,11 +14,11 @@ import pytest
 
 import jaxenvs
 from jaxenvs.registry import registry
-from train import dqn, ppo
-from train.runs import checkpoint, run, saver, sound, states
-from train.runs.lock import LOCK, locked
+from train import ppo
+from train.runs import checkpoint, files, run, saver, sound
+from train.runs.lock import locked
 from train.runs.log import Log, read_rows
-from train.runs.plan import Plan, RunError, claim, free_folder
+from train.runs.plan import Plan, RunError
 
 CONFIG = ppo.Config(num_envs=4, num_steps=8, segment=4, minibatches=1, epochs=1, hidden=(4,))
 
@@ -107,51 +104,13 @@ def test_broken_arrays_are_found_but_for_those_of_environments():
     assert sound.broken(state._replace(discounted=jnp.full(4, jnp.inf))) == [".discounted"]
 
 
-def test_a_folder_is_locked_for_others_until_its_process_ends(tmp_path):
-    with locked(tmp_path), pytest.raises(RunError, match=f"is being trained by process {os.getpid()} since"):
-        run_in_child(tmp_path)
-    with locked(tmp_path):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def run_in_child(folder):
-    """Takes the lock in another process; raises what that raised."""
-    code = f"from train.runs.lock import locked\nwith locked({str(folder)!r}): pass"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if done.returncode:
-        raise RunError(done.stderr.splitlines()[-1])
-
-
-def test_a_lock_does_not_outlive_a_process_that_was_killed(tmp_path):
-    code = (
-        "import os, signal\nfrom train.runs.lock import locked\n"
-        f"with locked({str(tmp_path)!r}): os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
-    assert (tmp_path / LOCK).exists()
-    with locked(tmp_path):
-        assert (tmp_path / LOCK).read_text().startswith(f"{os.getpid()} since ")
-    assert not (tmp_path / LOCK).exists()
-
-
 def test_a_run_that_is_being_trained_is_neither_resumed_nor_begun_again(copy, tmp_path):
     (tmp_path / "new").mkdir()
     with locked(copy), locked(tmp_path / "new"):
-        with pytest.raises(RunError, match="is being trained by process"):
+        with pytest.raises(RunError, match="is already being trained by process"):
             run.resume(copy, quiet=True)
-        with pytest.raises(RunError, match="is being trained by process"):
+        with pytest.raises(RunError, match="is already being trained by process"):
             run.begin(plan(), tmp_path / "new", quiet=True)
-
-
-def chosen(root):
-    return str(free_folder("run", root))
-
-
-def test_processes_that_start_together_get_folders_of_their_own(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        folders = pool.map(chosen, [tmp_path] * 8)
-    assert sorted(folders) == [str(tmp_path / f"run-{number}") for number in range(1, 9)]
 
 
 def test_a_run_that_was_killed_in_its_first_save_is_resumed_from_its_seed(finished, copy, monkeypatch):
@@ -171,11 +130,6 @@ def test_a_run_that_was_killed_in_its_first_save_is_resumed_from_its_seed(finish
     assert run.resume(copy, quiet=True)
     assert stored(copy) == stored(finished)
     assert not (copy / ".state.npz.12345").exists()
-
-
-def test_a_folder_with_nothing_but_remains_of_a_first_save_is_free(tmp_path):
-    (tmp_path / ".config.json.12345").write_text("{")
-    claim(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +153,7 @@ def test_figures_are_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         Log(tmp_path, upto=0)
     assert len(path.read_text().splitlines()) == 2
@@ -233,7 +187,7 @@ def test_a_config_that_cannot_be_written_leaves_the_one_that_was(copy, monkeypat
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         run.resume(copy, quiet=True, total_steps=64 * 32)
     assert (copy / "config.json").read_text() == before and json.loads(before)["total_steps"] == 16 * 32
@@ -276,31 +230,3 @@ def test_a_run_goes_on_beyond_two_to_the_31_steps(copy):
     assert run.resume(copy, quiet=True, total_steps=2**31 + 32)
     assert int(run.read(copy)[1].updates) == 2**26 + 1
     assert read_rows(copy / "metrics.jsonl")[-1]["steps"] == 2**31 + 32
-
-
-def test_a_checkpoint_that_takes_long_is_not_written_at_every_point(tmp_path, monkeypatch):
-    monkeypatch.setattr(saver, "_WORTH", 100)
-    state = ppo.init(CONFIG, jaxenvs.make_vec("CartPole-v1", 4), jax.random.key(0))
-    writes = saver.Saver(tmp_path, {}, every=30.0, keep=1)
-    writes.save(state)
-    writes._took = 10.0
-    later = state._replace(updates=jnp.int32(1))
-    writes.save_if_cheap(later)
-    assert checkpoint.load(tmp_path / "state.npz", state).updates == 0
-    writes._took = 0.0
-    writes.save_if_cheap(later)
-    assert checkpoint.load(tmp_path / "state.npz", state).updates == 1
-
-
-def test_the_best_checkpoint_has_no_replay_buffer_and_one_that_has_is_read_too(tmp_path):
-    config = dqn.Config(num_envs=4, num_steps=4, learning_starts=16, capacity=64, hidden=(4,), batch_size=8)
-    state = jax.eval_shape(dqn.init, config, jaxenvs.make_vec("CartPole-v1", 4), jax.random.key(0))
-    state = jax.tree.map(
-        lambda x: jax.random.key(0) if x.shape == () and "key" in str(x.dtype) else jnp.zeros(x.shape, x.dtype), state
-    )
-    writes = saver.Saver(tmp_path, {}, every=30.0, keep=1)
-    writes.save(state)
-    writes.keep_if_best(state, [{"steps": 0, "eval_mean": 1.0}])
-    assert not [name for name in checkpoint.read_arrays(tmp_path / "best.npz") if "replay" in name]
-    for name in ("best.npz", "state.npz"):
-        assert states._best(tmp_path / name, state)[0].experience.replay.data.features is None

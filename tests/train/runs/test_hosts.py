@@ -53,7 +53,7 @@ def test_an_option_of_several_processes_needs_the_switch(option, capsys, tmp_pat
 
 
 def test_one_process_agrees_with_itself():
-    assert hosts.told(3) == 3 and hosts.most(True) is True and hosts.any_of([True, False]) == [True, False]
+    assert hosts.broadcast(3) == 3 and hosts.largest(True) is True and hosts.any_of([True, False]) == [True, False]
     assert hosts.first() and not hosts.several() and hosts.count() == 1
 
 

@@ -113,7 +113,7 @@ def test_a_longer_run_is_only_said(folder):
 def test_a_changed_file_is_refused_and_goes_on_if_it_is_accepted(folder, capsys):
     (folder / "own.py").write_text(OWN.replace("1.0, jnp.bool_", "2.0, jnp.bool_"))
     before = (folder / "run" / run.STATE).read_bytes()
-    with pytest.raises(RunError, match=r"own.py has changed. Change it back, or go on with --accept-changes"):
+    with pytest.raises(RunError, match=r"own.py has changed. Change it back, or accept it with --accept-changes"):
         run.resume(folder / "run", quiet=True)
     assert (folder / "run" / run.STATE).read_bytes() == before
     assert run.resume(folder / "run", quiet=True, accept_changes=True)

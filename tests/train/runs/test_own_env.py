@@ -51,7 +51,7 @@ def test_a_run_says_that_its_file_is_gone(command, begun, folder, capsys):
     assert main([command, str(begun)]) == 1
     said = capsys.readouterr().err
     assert "was trained on an environment that cannot be loaded" in said
-    assert "my_env.py: no such file; put it back, or write its new place" in said
+    assert 'my_env.py: no such file; restore it, or set "env"' in said
     assert len(said.splitlines()) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 import jaxenvs
 from jaxenvs.registry import registry
 from train import ppo
-from train.runs import checkpoint, run, saver
+from train.runs import checkpoint, files, run, saver
 from train.runs.log import read_rows
 from train.runs.plan import Plan, RunError, claim, free_folder, read_plan, write_plan
 from train.runs.programs import Programs
@@ -49,7 +49,7 @@ def stopping(event, at):
 
 
 checkpoint_save = checkpoint.save
-checkpoint_copy = checkpoint.copy
+files_copy = files.copy
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -144,9 +144,9 @@ def test_a_crash_between_the_two_saves_loses_no_best_state(finished, tmp_path, m
     def crashing(path, to):
         if int(checkpoint.read_arrays(path)[".updates"]) == first_best(finished):
             raise ArithmeticError
-        checkpoint_copy(path, to)
+        files_copy(path, to)
 
-    monkeypatch.setattr(checkpoint, "copy", crashing)
+    monkeypatch.setattr(files, "copy", crashing)
     with pytest.raises(ArithmeticError):
         run.begin(PLAN, tmp_path / "run", quiet=True)
     monkeypatch.undo()
@@ -296,7 +296,7 @@ def test_resuming_a_finished_run_changes_nothing(finished, copy):
 @pytest.mark.parametrize("name", ["config.json", "notes.txt", ".hidden"])
 def test_a_folder_that_holds_something_is_refused_and_left_as_it_was(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(RunError, match="left as it is: choose another --out"):
+    with pytest.raises(RunError, match="nothing in it was changed: choose another --out"):
         run.begin(PLAN, tmp_path, quiet=True)
     assert contents(tmp_path) == {name: b"mine"}
 
@@ -312,7 +312,7 @@ def test_a_folder_is_made_with_those_above_it(tmp_path):
 
 def test_a_file_in_the_place_of_the_folder_is_refused_and_left_as_it_was(tmp_path):
     (tmp_path / "run").write_text("mine")
-    with pytest.raises(RunError, match="cannot be made into a run's folder"):
+    with pytest.raises(RunError, match="cannot be used as a run's folder"):
         claim(tmp_path / "run")
     assert (tmp_path / "run").read_text() == "mine"
 

@@ -149,14 +149,14 @@ def test_a_folder_of_another_sweep_or_of_none_is_refused(swept, tmp_path):
     with pytest.raises(ValueError, match="member must be from 0 to 10, got 11"):
         train.load(folder, member=11)
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already holds a run"):
         driver.begin(PLAN, tmp_path, quiet=True)
 
 
 def test_a_sweep_in_a_locked_folder_is_refused(tmp_path):
     from train.runs.lock import locked
 
-    with locked(tmp_path), pytest.raises(RunError, match=f"is being trained by process {os.getpid()}"):
+    with locked(tmp_path), pytest.raises(RunError, match=f"is already being trained by process {os.getpid()}"):
         driver.begin(PLAN, tmp_path, quiet=True)
 
 
