@@ -325,6 +325,16 @@ REFERENCES = {
 #: with few steps of the environment, at more gradient steps for each.
 VARIANTS = {
     ("dqn", "CartPole-v1", "few-steps"): Preset(total_steps=50_000, config={"gradient_steps": 32}),
+    ("td3", "MountainCarContinuous-v0", "few-steps"): Preset(
+        total_steps=49_984,
+        config={
+            **PRESETS["td3", "MountainCarContinuous-v0"].config,
+            "num_envs": 8,
+            "num_steps": 8,
+            "learning_starts": 4096,
+            "capacity": 49_984,
+        },
+    ),
     ("td3", "Pendulum-v1", "few-steps"): Preset(
         total_steps=19_200,
         config={
