@@ -12,38 +12,21 @@ Ray samples, schedules, restarts and stores. Needs the extra `ray`.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from jaxenvs.constants import is_static
 
 from .distributions import Distribution
 from .elsewhere import check_installed, examples_of, ray_space
-from .members import chunk_path, read_curves
 from .metrics import metric_of
 from .plan import fitting, plan_sweep
-from .space import checked_space, field_of, member_plan
-from .statistics import Score, ranked
-from .stored import read_sweep
+from .ray_results import Found as Found
+from .ray_results import lost as lost
+from .ray_results import ranking as ranking
+from .space import checked_space, field_of
 from .sweep import runs_of
 
 # Ray's population-based training may still need a checkpoint that is not the last one.
 _KEPT_CHECKPOINTS = 4
-
-
-class Found(NamedTuple):
-    """A setting that a sweep on Ray has tried."""
-
-    setting: dict
-    #: `Score` of its seeds at the trial's last checkpoint, and f64[seeds] of each; NaN where a seed diverged.
-    score: Score
-    values: np.ndarray
-    #: Environment steps of each of its runs, which a scheduler may have stopped early.
-    steps: int
-    #: Ray's checkpoint, and the numbers of its members there, for `train.load`.
-    checkpoint: Any
-    members: list
 
 
 def tuner(
@@ -172,56 +155,3 @@ def mutations(algorithm, env, space, population=1):
     if population == 1:
         return ray_space(values)
     return {SETTINGS: {str(number): ray_space(values) for number in range(population)}}
-
-
-def ranking(results):
-    """All settings that a sweep on Ray has tried, the best first; who was stopped early ranks below who went further.
-
-    Args:
-        results: `ResultGrid`, what `fit()` returns.
-    Returns:
-        list of `Found`. Trials without a checkpoint are left out; `lost` names those that failed.
-    """
-    found, lowest = [], False
-    for result in results:
-        if result.checkpoint is None:
-            continue
-        with result.checkpoint.as_directory() as folder:
-            sweep, trained = read_sweep(folder), read_curves(chunk_path(folder, 0))
-        if len(trained.steps):
-            found += _found(sweep, trained, result.checkpoint)
-            lowest = metric_of(sweep.metric).lowest
-    return [
-        found[place]
-        for place in ranked([one.score for one in found], lowest=lowest, reached=[one.steps for one in found])
-    ]
-
-
-def lost(results):
-    """A sentence for each trial that failed more often than `max_failures`; the others have lost nothing.
-
-    Args:
-        results: `ResultGrid`.
-    """
-    sentences = []
-    for number, result in enumerate(results):
-        if result.error is not None:
-            kept = f"its last checkpoint is {result.checkpoint.path}" if result.checkpoint else "it left no checkpoint"
-            reason = str(result.error).strip().splitlines()
-            text = reason[-1] if reason else type(result.error).__name__
-            sentences.append(f"trial {number} of {len(results)} failed: {text}; {kept}")
-    return sentences
-
-
-def _found(sweep, trained, checkpoint):
-    from .ray_trainable import scores_of
-
-    plan = member_plan(sweep.runs, sweep.static_of(0))
-    scores, values = scores_of(sweep, trained, plan.steps_after(sweep.looks_of(plan)[-1]))
-    return [
-        Found(
-            sweep.settings[trial], scores[trial], values[trial], int(trained.steps[-1]), checkpoint,
-            list(range(trial * sweep.seeds, (trial + 1) * sweep.seeds)),
-        )
-        for trial in range(len(sweep.settings))
-    ]  # fmt: skip
