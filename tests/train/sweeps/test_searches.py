@@ -11,26 +11,18 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from tiny_sweeps import RUNS, SPACE
 
 import train
-from train import ppo
-from train.runs.plan import Plan, RunError
+from train.runs.plan import RunError
 from train.sweeps import plots, results, search_file, trainer
 from train.sweeps import sweep as driver
 from train.sweeps.distributions import grid, uniform
 from train.sweeps.lineage import read_lineage, schedule_of
 from train.sweeps.members import chunk_path, read_curves
 from train.sweeps.plan import plan_sweep
-from train.sweeps.population import Population
 from train.sweeps.stored import read_sweep
 
-RUNS = Plan(
-    algorithm="ppo", env="FiveChoices-v0", constants={}, training={}, curve_as_trained=False,
-    config=ppo.Config(num_envs=4, num_steps=8, segment=4, epochs=1, minibatches=2, hidden=(4,)),
-    total_steps=128, seed=5,
-)  # fmt: skip
-# With steps of 1e30 the values' loss is not finite any more. The greedy policy earns the payment, so that it ranks.
-SPACE = {"learning_rate": grid(1e-3, 1e30), "env.payment": uniform(2.0, 3.0)}
 COMMON: dict[str, Any] = {"seeds": 2, "episodes": 4, "confirm": 6, "chunk": 6}
 ASHA = plan_sweep(RUNS, SPACE, search="asha", trials=10, eta=2, rungs=2, **COMMON)
 # With this seed, the winner's state is that of another trial at each evaluation.
@@ -41,16 +33,7 @@ PBT = plan_sweep(*BRED, search="pbt", trials=3, evaluations=4, quantile=0.34, re
 @pytest.fixture(scope="module", autouse=True)
 def programs():
     """All sweeps here share their programs, which do not depend on the plan's seed."""
-    made = {}
-
-    def shared(plan, *rest):
-        key = repr((dataclasses.replace(plan, seed=0), *rest))
-        if key not in made:
-            made[key] = Population(plan, *rest)
-        return made[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "Population", shared)
+    with trainer.shared_programs() as made:
         yield made
 
 
@@ -293,6 +276,7 @@ def test_the_progress_line_counts_looks_and_names_the_best(capsys, halved):
 
 def test_the_program_that_is_needed_next_is_made_in_a_thread(monkeypatch):
     made = []
+    monkeypatch.setattr(trainer, "_shared", None)
 
     def population(plan, names, size, *rest):
         made.append((size, threading.current_thread() is threading.main_thread()))
