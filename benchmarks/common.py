@@ -169,7 +169,7 @@ def save(name, rows, **more):
     print(f"written: benchmarks/results/{path.name}")
 
 
-def save_into(name, rows, key, **more):
+def save_into(name, rows, key, *, any_machine=False, **more):
     """Writes rows into `results/name.json`, instead of those with the same values under `key`; the others are kept.
 
     Each row says of which commit and day it is. Rows of another machine, or of another JAX, are dropped: they cannot
@@ -178,14 +178,17 @@ def save_into(name, rows, key, **more):
     Args:
         rows: dicts.
         key: names of the values that identify a row, and by which rows are sorted.
+        any_machine: keep rows of other machines, for figures that are no seconds; each row then names its processor.
     """
     RESULTS.mkdir(exist_ok=True)
     path, here = RESULTS / f"{name}.json", machine()
     old = load(name)
-    if old and not _comparable(old["machine"], here):
+    if old and not any_machine and not _comparable(old["machine"], here):
         print(f"{path.name} had rows of another machine or JAX, which are dropped")
         old = None
     stamp = {"commit": here["commit"], "date": here["date"]}
+    if any_machine:
+        stamp["processor"] = here["processor"]
     kept = merged(old["rows"] if old else [], [{**row, **stamp} for row in rows], key)
     head = json.dumps({"machine": here, **more}, indent=1)[:-2]
     lines = ",\n  ".join(json.dumps(row) for row in kept)

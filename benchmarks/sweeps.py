@@ -1,7 +1,6 @@
 """How long sweeps take: the RLlib tutorial's own one, and a population beside the same runs one after another.
 
-    python -m benchmarks.sweeps                            # these two; some minutes on two free cores
-    python -m benchmarks.sweeps --only searches --runs 5   # benchmarks/searches.py: it counts steps, not seconds
+    python -m benchmarks.sweeps                # these two; some minutes on two free cores
     python -m benchmarks.sweeps --only population --members 256 --steps 16384
     python -m benchmarks.sweeps --only tutorial --runs 3
 
@@ -21,7 +20,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import searches
 from benchmarks.common import save, spread
 
 #: Seconds of the tutorial's own sweep, as it prints them.
@@ -36,7 +34,7 @@ SINGLES = 16
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("tutorial", "population", "searches"))
+    parser.add_argument("--only", choices=("tutorial", "population"))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--members", type=int, default=256)
     parser.add_argument("--steps", type=int, default=65_536, help="environment steps of each run of the population")
@@ -45,9 +43,6 @@ def main():
     options = parser.parse_args()
     if options.subject:
         print(json.dumps(SUBJECTS[options.subject](options.members, options.steps)))
-        return
-    if options.only == "searches":
-        searches.measure(options.runs)
         return
     rows = [] if options.only == "population" else [tutorial(options.runs)]
     rows += [] if options.only == "tutorial" else populations(options.runs, options.members, options.steps)
