@@ -94,13 +94,30 @@ class Repeated:
             self.calls = math.ceil(self.calls * min(10.0, 1.25 * least / seconds))
 
 
+def take_turns(subjects, runs, *, alternate=False):
+    """What several subjects return that are called in turns, so that a noisy moment of the machine meets all.
+
+    Args:
+        subjects: dict of name to function without arguments.
+        runs: calls of each.
+        alternate: reverse the order at every other turn, so that none is always behind the same other one.
+    Returns:
+        dict of name to list of what its calls returned.
+    """
+    found = {name: [] for name in subjects}
+    for turn in range(runs):
+        for name in reversed(subjects) if alternate and turn % 2 else subjects:
+            found[name].append(subjects[name]())
+    return found
+
+
 def in_turn(subjects, *, runs, least):
-    """Runs several `Repeated` alternately, so that a noisy moment of the machine meets all; fills their `seconds`."""
+    """Runs several `Repeated` in turns, and fills their `seconds`."""
     for subject in subjects:
         subject.calibrate(least)
-    for _ in range(runs):
-        for subject in subjects:
-            subject.seconds.append(subject.once())
+    seconds = take_turns({number: subject.once for number, subject in enumerate(subjects)}, runs)
+    for subject, found in zip(subjects, seconds.values()):
+        subject.seconds += found
 
 
 def compiled(function, *args, **options):

@@ -12,6 +12,7 @@ and trials per second are those without it. Single runs use one program for all,
 
 import argparse
 import csv
+import functools
 import json
 import os
 import subprocess
@@ -20,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common import save, spread
+from benchmarks.common import save, spread, take_turns
 
 #: Seconds of the tutorial's own sweep, as it prints them.
 TUTORIAL_SECONDS = 3658.24
@@ -71,14 +72,14 @@ def tutorial(runs):
 
 def populations(runs, members, steps):
     """Rows of the population and of single runs, and how many times the trials per second the first makes."""
-    found = {name: [] for name in SUBJECTS}
-    for _ in range(runs):
-        for name, results in found.items():
-            command = [sys.executable, "-m", "benchmarks.sweeps", "--subject", name]
-            command += ["--members", str(members), "--steps", str(steps)]
-            results.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+
+    def once(name):
+        command = [sys.executable, "-m", "benchmarks.sweeps", "--subject", name]
+        command += ["--members", str(members), "--steps", str(steps)]
+        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
     rows = []
-    for name, results in found.items():
+    for name, results in take_turns({name: functools.partial(once, name) for name in SUBJECTS}, runs).items():
         row = {"subject": name, "members": members, "steps": steps, **results[0]}
         rows.append(row | {key: spread([one[key] for one in results], 3) for key in ("compile", "trials_per_second")})
         print(
