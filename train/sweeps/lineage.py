@@ -64,7 +64,7 @@ def read_lineage(folder, names):
             interval.scores.append(float(row["score"]) if row["score"] else None)
             interval.diverged.append(int(row["diverged"]))
     except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path} is missing or damaged ({error!r}); remove {path.parent} and sweep again") from error
+        raise RunError(f"{path} is missing or damaged ({error!r}); remove {path.parent} and start the sweep again") from error
     return [found[number] for number in sorted(found)]
 
 

@@ -66,7 +66,7 @@ def checked_space(plan, space):
         field = field_of(plan, name)
         if is_static(field) and distribution.values is None:
             raise ValueError(
-                f"{name} is static: a change of it compiles again, so that it cannot have the continuous "
+                f"{name} is static: each of its values is compiled, so that it cannot have the continuous "
                 f"{distribution}; use choice, integer or grid"
             )
         if isinstance(field.default, tuple) and is_static(field):
@@ -145,7 +145,9 @@ def settings_of(space, search, trials, seed):
     gridded = [name for name, one in space.items() if search == "grid" or one.kind == "grid"]
     for name in gridded:
         if space[name].values is None:
-            raise ValueError(f"{name}={space[name]} has no finite number of values for --search grid: use grid(...)")
+            raise ValueError(
+                f"{name}={space[name]} is continuous, and --search grid needs a list of values: use grid(...)"
+            )
     count = int(np.prod([len(space[name].values) for name in gridded], dtype=object))
     if count > _MOST_CELLS:
         raise ValueError(f"the grid has {count:,} combinations, and at most {_MOST_CELLS:,} are tried")

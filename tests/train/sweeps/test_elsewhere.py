@@ -64,7 +64,7 @@ def test_each_combination_of_static_choices_is_checked_beforehand():
     ("space", "options", "message"),
     [
         ({"minibatches": choice(2, 3)}, {}, r"the setting minibatches=3: .*minibatches must divide"),
-        ({"activation": grid("tanh", "relu")}, {}, r"activation=grid\('tanh', 'relu'\) has every value tried, but Opt"),
+        ({"activation": grid("tanh", "relu")}, {}, r"activation=grid\('tanh', 'relu'\) asks for every value, but Opt"),
         (RATES, {"trials": 0}, "--trials must be at least 1, got 0"),
         (RATES, {"storage": "sqlite:///a.db"}, "--storage URL and --study NAME belong together"),
         (RATES, {"search": "random", "study": "mine"}, "--study is an option of --search optuna, got --search random"),

@@ -134,7 +134,7 @@ def test_a_resumed_sweep_trains_only_what_is_missing(swept):
 def test_a_folder_of_another_sweep_or_of_none_is_refused(swept, tmp_path):
     folder, _ = swept
     other = dataclasses.replace(PLAN, seeds=3)
-    with pytest.raises(RunError, match="holds another sweep, with another seeds"):
+    with pytest.raises(RunError, match="holds another sweep, which differs in seeds"):
         driver.begin(other, folder, quiet=True)
     with pytest.raises(RunError, match="holds no sweep"):
         driver.resume(tmp_path)
