@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .lineage import read_lineage, schedule_of
 from .members import chunk_path, read_curves
 from .metrics import metric_of
 from .space import member_plan
@@ -23,6 +24,10 @@ class Found(NamedTuple):
     #: Ray's checkpoint, and the numbers of its members there, for `train.load`.
     checkpoint: Any
     members: list
+    #: The values up to each evaluation, a list of dicts: a scheduler such as population-based training changes them.
+    schedule: list
+    #: Of the best setting of `confirmed`: the `Found` of its runs with fresh seeds; else None.
+    fresh: Any = None
 
 
 def ranking(results):
@@ -34,13 +39,9 @@ def ranking(results):
         list of `Found`. Trials without a checkpoint are left out; `lost` names those that failed.
     """
     found, lowest = [], False
-    for result in results:
-        if result.checkpoint is None:
-            continue
-        with result.checkpoint.as_directory() as folder:
-            sweep, trained = read_sweep(folder), read_curves(chunk_path(folder, 0))
+    for sweep, trained, schedules, checkpoint in read(results):
         if len(trained.steps):
-            found += _found(sweep, trained, result.checkpoint)
+            found += _found(sweep, trained, schedules, checkpoint)
             lowest = metric_of(sweep.metric).lowest
     return [
         found[place]
@@ -64,7 +65,19 @@ def lost(results):
     return sentences
 
 
-def _found(sweep, trained, checkpoint):
+def read(results):
+    """(SweepPlan, Trained, a schedule for each setting, checkpoint) of each trial that has a checkpoint."""
+    for result in results:
+        if result.checkpoint is None:
+            continue
+        with result.checkpoint.as_directory() as folder:
+            sweep, trained = read_sweep(folder), read_curves(chunk_path(folder, 0))
+            intervals = read_lineage(folder, list(sweep.space))
+        schedules = [schedule_of(intervals, number) for number in range(len(sweep.settings))]
+        yield sweep, trained, schedules, result.checkpoint
+
+
+def _found(sweep, trained, schedules, checkpoint):
     from .ray_trainable import scores_of
 
     plan = member_plan(sweep.runs, sweep.static_of(0))
@@ -72,7 +85,7 @@ def _found(sweep, trained, checkpoint):
     return [
         Found(
             sweep.settings[trial], scores[trial], values[trial], int(trained.steps[-1]), checkpoint,
-            list(range(trial * sweep.seeds, (trial + 1) * sweep.seeds)),
+            sweep.members_of(trial), schedules[trial],
         )
         for trial in range(len(sweep.settings))
     ]  # fmt: skip
