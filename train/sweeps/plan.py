@@ -216,6 +216,8 @@ def plan_sweep(
     for name, (value, bound) in {**least, "seed": (runs.seed, 0), "chunk": (1 if chunk is None else chunk, 1)}.items():
         if value < bound:
             raise ValueError(f"{name} must be at least {bound}, got {value}")
+    if runs.schedule:
+        raise ValueError("--preset: a sweep takes no schedule; take the presets of the sweep that wrote it")
     metric_of(metric)
     space = checked_space(runs, space)
     if runs.evaluation_envs(1).max_episode_steps is None:

@@ -92,7 +92,8 @@ def write(sweep, folder, table, *, top):
         with replacing(Path(folder) / PRESETS / f"{place}.json") as file:
             file.write((json.dumps(preset_of(sweep, row.setting), indent=2) + "\n").encode())
     if sweep.search == "pbt":
-        write_schedules(folder, read_lineage(folder, names), [row.trial for row in table[:top]])
+        presets = [preset_of(sweep, row.setting) for row in table[:top]]
+        write_schedules(folder, read_lineage(folder, names), [row.trial for row in table[:top]], presets)
 
 
 def preset_of(sweep, setting):

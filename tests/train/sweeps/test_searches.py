@@ -15,6 +15,7 @@ from tiny_sweeps import RUNS, SPACE
 
 import train
 from train.__main__ import main
+from train.runs import run
 from train.runs.plan import RunError
 from train.sweeps import plots, results, search_file, trainer
 from train.sweeps import sweep as driver
@@ -175,7 +176,7 @@ def test_the_winner_is_a_schedule_that_fresh_seeds_replay(bred):
     assert [one["env.payment"] for one in wanted] == [2.16072, 2.26072, 2.36072, 2.36072]
     assert result.schedule == wanted
     assert json.loads((folder / "winner.json").read_text())["schedule"] == wanted
-    first = json.loads((folder / "schedules" / "1.json").read_text())
+    first = json.loads((folder / "schedules" / "1.json").read_text())["schedule"]
     assert [part["values"] for part in first] == wanted
     assert [(part["from_step"], part["to_step"]) for part in first] == [(0, 32), (32, 64), (64, 96), (96, 128)]
     # Each evaluation earns the payment of its interval.
@@ -183,6 +184,36 @@ def test_the_winner_is_a_schedule_that_fresh_seeds_replay(bred):
     assert fresh.shape == (4, 6)
     np.testing.assert_allclose(fresh, np.array([[one["env.payment"]] * 6 for one in wanted]), rtol=1e-6)
     assert train.load(folder, member=PBT.num_members).plan.constants["payment"] == wanted[-1]["env.payment"]
+
+
+def test_train_replays_a_schedule_that_is_its_preset(bred, tmp_path, monkeypatch, capsys):
+    folder, result = bred
+    # One chunk of all updates, in which the values change three times.
+    monkeypatch.setattr(run, "_CHUNKS", 1)
+    fresh = train.load(folder, member=PBT.num_members)
+    arguments = [
+        "ppo", "--env", "FiveChoices-v0", "--preset", str(folder / "schedules" / "1.json"), "--seed",
+        str(fresh.plan.seed), "--out", str(tmp_path / "run"), "--devices", "1", "--film-episodes", "0", "--quiet",
+    ]  # fmt: skip
+    assert main(arguments, "train") == 0
+    agent = train.load(tmp_path / "run")
+    assert [part["values"] for part in agent.plan.schedule] == result.schedule
+    for found, wanted in zip(jax.tree.leaves(agent.state.params), jax.tree.leaves(fresh.state.params), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    paid = result.schedule[-1]["env.payment"]
+    assert json.loads(capsys.readouterr().out)["mean"] == pytest.approx(paid, rel=1e-6)
+    # The values at the end alone make another run.
+    arguments[4] = str(folder / "presets" / "1.json")
+    arguments[8] = str(tmp_path / "plain")
+    assert main(arguments, "train") == 0
+    plain = train.load(tmp_path / "plain").state.params
+    assert not all(map(np.allclose, jax.tree.leaves(plain), jax.tree.leaves(fresh.state.params)))
+
+
+def test_a_sweep_takes_no_schedule(bred, capsys):
+    arguments = ["sweep", "ppo", "--env", "FiveChoices-v0", "--space", "gamma=uniform(0.9,0.99)"]
+    assert main([*arguments, "--preset", str(bred[0] / "schedules" / "1.json")], "jaxenvs") == 1
+    assert "--preset: a sweep takes no schedule" in capsys.readouterr().err
 
 
 def test_a_member_of_a_population_has_the_values_of_its_end(bred):
