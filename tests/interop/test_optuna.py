@@ -1,6 +1,12 @@
 """Sweeps whose settings Optuna chooses; `make interop-ray` runs this where its library is installed."""
 
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +36,16 @@ PLAN = plan_sweep(
     ),
     SPACE, **OPTIONS,
 )  # fmt: skip
+
+
+# The same sweep as a command, in small batches. `segment` decides which program a trial needs.
+COMMAND = [
+    sys.executable, "-m", "jaxenvs", "sweep", "ppo", "--env", "FiveChoices-v0", "--search", "optuna",
+    *(word for name, one in SPACE.items() for word in ("--space", f"{name}={one}")),
+    *(word for name, value in CONFIG.items() for word in (f"--{name.replace('_', '-')}", str(value).strip("(,)"))),
+    "--total-steps", "64", "--trials", "12", "--seeds", "1", "--chunk", "2", "--evaluations", "1", "--episodes", "4",
+    "--confirm", "1", "--seed", "5", "--devices", "1",
+]  # fmt: skip
 
 
 class Killed(BaseException):
@@ -169,3 +185,44 @@ def test_distributions_are_those_of_optuna():
         "a": of.FloatDistribution(1e-5, 1e-2, log=True), "b": of.IntDistribution(2, 5),
         "c": of.CategoricalDistribution(("(4,)", "x", 0.5)), "d": of.FloatDistribution(0.0, 1.0),
     }  # fmt: skip
+
+
+@pytest.mark.slow  # three processes, of which each imports JAX and compiles
+def test_a_sweep_killed_twice_with_kill_9_and_run_again_is_one_that_was_not(tmp_path, compiled):
+    settings = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(compiled)}
+
+    def begun(folder):
+        command = [*COMMAND, "--out", str(folder)]
+        return subprocess.Popen(command, cwd=Path(__file__).parents[2], env=settings, stdout=-3, stderr=-1, text=True)
+
+    def finish(folder):
+        process = begun(folder)
+        error = process.communicate()[1]
+        assert process.returncode == 0, error
+
+    def kill_after(chunks):
+        """How many chunks are there when the sweep is killed: it is, as soon as there are so many."""
+        process, there = begun(tmp_path / "killed"), tmp_path / "killed" / "chunks"
+        while process.poll() is None and len(list(there.glob("*.npz"))) < chunks:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        return len(list(there.glob("*.npz")))
+
+    assert 1 <= kill_after(1) < 5
+    asked = len(study_of(tmp_path / "killed").trials)
+    assert 2 <= asked < 12
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed" / "chunks").iterdir()}
+    assert kill_after(len(kept) + 2) < 6
+    finish(tmp_path / "killed")
+    finish(tmp_path / "whole")
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    for name in ("trials.csv", "winner.json"):
+        assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    for folder in (tmp_path / "killed", tmp_path / "whole"):
+        trials = study_of(folder).trials
+        marked = [one for one in trials if "trial" in one.user_attrs]
+        assert [one.user_attrs["trial"] for one in marked] == list(range(12))
+        assert {one.state for one in marked} == {TrialState.COMPLETE, TrialState.PRUNED}
+        # What was asked for and not marked yet when the process died.
+        assert {one.state for one in trials if one not in marked} <= {TrialState.FAIL}
