@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 from . import dqn, ppo, pqn, sac, td3
-from .runs.schedule import is_schedule
 
 ALGORITHMS = {"ppo": ppo, "dqn": dqn, "pqn": pqn, "td3": td3, "sac": sac}
 
@@ -336,6 +335,16 @@ def preset(algorithm, env_id, variant=None):
         there = f"there is {', '.join(names)}" if names else "there is none"
         raise ValueError(f"--preset: {algorithm} has no preset {variant!r} for {env_id}; {there}")
     return VARIANTS[algorithm, env_id, variant]
+
+
+def is_schedule(value):
+    """Whether a value of a JSON file is a schedule."""
+    return isinstance(value, list) and all(
+        isinstance(part, dict)
+        and isinstance(part.get("values"), dict)
+        and all(isinstance(part.get(name), int) for name in ("from_step", "to_step"))
+        for part in value
+    )
 
 
 def _from_file(algorithm, env_id, path, usual):

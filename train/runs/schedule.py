@@ -5,6 +5,10 @@ the other. Names are those of a sweep's space. The first part is used from the i
 end of the run.
 """
 
+from jaxenvs.constants import is_static
+
+from .values import field_of, member_plan
+
 
 def plan_at(plan, updates):
     """The `Plan` with the values that its next update uses.
@@ -13,9 +17,6 @@ def plan_at(plan, updates):
         plan: `Plan`.
         updates: how many there were.
     """
-    # It imports this package.
-    from ..sweeps.space import member_plan
-
     if not plan.schedule:
         return plan
     after = plan.steps_after(updates)
@@ -41,22 +42,8 @@ def check_schedule(plan):
     Raises:
         ValueError, TypeError: for a name that there is not, a static field, or a value out of its range.
     """
-    from jaxenvs.constants import is_static
-
-    from ..sweeps.space import field_of, member_plan
-
     for part in plan.schedule:
         for name in part["values"]:
             if is_static(field_of(plan, name)):
                 raise ValueError(f"{name} is static: it cannot change while a run trains")
         member_plan(plan, part["values"]).training_envs()
-
-
-def is_schedule(value):
-    """Whether a value of a JSON file is a schedule."""
-    return isinstance(value, list) and all(
-        isinstance(part, dict)
-        and isinstance(part.get("values"), dict)
-        and all(isinstance(part.get(name), int) for name in ("from_step", "to_step"))
-        for part in value
-    )

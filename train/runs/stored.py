@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 
-from .schedule import is_schedule
+from ..presets import is_schedule
 
 #: Seeds: JAX makes a key of the last 32 bits of one, and a run uses the next one as well.
 LARGEST_SEED = 2**32 - 2
