@@ -94,13 +94,30 @@ class Repeated:
             self.calls = math.ceil(self.calls * min(10.0, 1.25 * least / seconds))
 
 
+def take_turns(subjects, runs, *, alternate=False):
+    """What several subjects return that are called in turns, so that a noisy moment of the machine meets all.
+
+    Args:
+        subjects: dict of name to function without arguments.
+        runs: calls of each.
+        alternate: reverse the order at every other turn, so that none is always behind the same other one.
+    Returns:
+        dict of name to list of what its calls returned.
+    """
+    found = {name: [] for name in subjects}
+    for turn in range(runs):
+        for name in reversed(subjects) if alternate and turn % 2 else subjects:
+            found[name].append(subjects[name]())
+    return found
+
+
 def in_turn(subjects, *, runs, least):
-    """Runs several `Repeated` alternately, so that a noisy moment of the machine meets all; fills their `seconds`."""
+    """Runs several `Repeated` in turns, and fills their `seconds`."""
     for subject in subjects:
         subject.calibrate(least)
-    for _ in range(runs):
-        for subject in subjects:
-            subject.seconds.append(subject.once())
+    seconds = take_turns({number: subject.once for number, subject in enumerate(subjects)}, runs)
+    for subject, found in zip(subjects, seconds.values()):
+        subject.seconds += found
 
 
 def compiled(function, *args, **options):
@@ -169,7 +186,7 @@ def save(name, rows, **more):
     print(f"written: benchmarks/results/{path.name}")
 
 
-def save_into(name, rows, key, **more):
+def save_into(name, rows, key, *, any_machine=False, **more):
     """Writes rows into `results/name.json`, instead of those with the same values under `key`; the others are kept.
 
     Each row says of which commit and day it is. Rows of another machine, or of another JAX, are dropped: they cannot
@@ -178,14 +195,17 @@ def save_into(name, rows, key, **more):
     Args:
         rows: dicts.
         key: names of the values that identify a row, and by which rows are sorted.
+        any_machine: keep rows of other machines, for figures that are no seconds; each row then names its processor.
     """
     RESULTS.mkdir(exist_ok=True)
     path, here = RESULTS / f"{name}.json", machine()
     old = load(name)
-    if old and not _comparable(old["machine"], here):
+    if old and not any_machine and not _comparable(old["machine"], here):
         print(f"{path.name} had rows of another machine or JAX, which are dropped")
         old = None
     stamp = {"commit": here["commit"], "date": here["date"]}
+    if any_machine:
+        stamp["processor"] = here["processor"]
     kept = merged(old["rows"] if old else [], [{**row, **stamp} for row in rows], key)
     head = json.dumps({"machine": here, **more}, indent=1)[:-2]
     lines = ",\n  ".join(json.dumps(row) for row in kept)

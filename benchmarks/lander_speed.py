@@ -16,7 +16,7 @@ import time
 import jax
 
 import jaxenvs
-from benchmarks.common import save, spread
+from benchmarks.common import save, spread, take_turns
 from benchmarks.peers.serving import serve
 from benchmarks.stepping import our_stepper
 from benchmarks.training import Subject
@@ -52,10 +52,7 @@ def measure(ids, python, runs):
     for name, (peer, threads) in peers.items() if python else ():
         command = [python, "-m", "benchmarks.peers.lander_steps", peer, str(threads)]
         subjects[name] = Subject(command, cores=core if threads == 1 else ())
-    seconds = {name: [] for name in subjects}
-    for _ in range(runs):
-        for name, subject in subjects.items():
-            seconds[name].append(subject.run())
+    seconds = take_turns({name: subject.run for name, subject in subjects.items()}, runs)
     rows = []
     for name, subject in subjects.items():
         subject.close()

@@ -22,7 +22,7 @@ from pathlib import Path
 import jax
 
 import jaxenvs
-from benchmarks.common import save, spread
+from benchmarks.common import save, spread, take_turns
 from benchmarks.peers.serving import serve
 from benchmarks.training import Subject
 from jaxenvs.devices import num_cores
@@ -85,10 +85,7 @@ def measure(name, pythons, runs):
             steps = STEPS[name][peer == "sb3"]
             commands[peer] = [python, "-m", f"benchmarks.peers.learners_{peer}", name, str(steps), shape]
     subjects = {peer: Subject(command) for peer, command in commands.items()}
-    seconds = {peer: [] for peer in subjects}
-    for _ in range(runs):
-        for peer, subject in subjects.items():
-            seconds[peer].append(subject.run())
+    seconds = take_turns({peer: subject.run for peer, subject in subjects.items()}, runs)
     rows = []
     for peer, subject in subjects.items():
         subject.close()

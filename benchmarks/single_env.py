@@ -8,13 +8,14 @@ subjects alternate, so that a noisy moment of the machine meets all of them.
 """
 
 import argparse
+import functools
 import itertools
 import time
 
 import gymnasium
 
 import jaxenvs
-from benchmarks.common import save, spread
+from benchmarks.common import save, spread, take_turns
 from benchmarks.peers.numpy_heartpole import NumpyHeartPole
 from jaxenvs.bridges.gymnasium import GymnasiumEnv
 
@@ -39,9 +40,8 @@ def main():
         subjects[f"{id}, bare"] = lambda id=id: GymnasiumEnv(id)
         subjects[f"{id}, gymnasium.make"] = lambda id=id: gymnasium.make(f"jaxenvs/{id}")
     players = {name: Player(make()) for name, make in subjects.items()}
-    times = {name: [] for name in players}
-    for _, (name, player) in itertools.product(range(options.runs), players.items()):
-        times[name].append(player.play(options.steps))
+    calls = {name: functools.partial(player.play, options.steps) for name, player in players.items()}
+    times = take_turns(calls, options.runs)
     rows = [{"subject": name, "microseconds": spread(values)} for name, values in times.items()]
     for row in rows:
         us = row["microseconds"]

@@ -1,7 +1,6 @@
 """How long sweeps take: the RLlib tutorial's own one, and a population beside the same runs one after another.
 
-    python -m benchmarks.sweeps                            # these two; some minutes on two free cores
-    python -m benchmarks.sweeps --only searches --runs 5   # benchmarks/searches.py: it counts steps, not seconds
+    python -m benchmarks.sweeps                # these two; some minutes on two free cores
     python -m benchmarks.sweeps --only population --members 256 --steps 16384
     python -m benchmarks.sweeps --only tutorial --runs 3
 
@@ -13,6 +12,7 @@ and trials per second are those without it. Single runs use one program for all,
 
 import argparse
 import csv
+import functools
 import json
 import os
 import subprocess
@@ -21,8 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import searches
-from benchmarks.common import save, spread
+from benchmarks.common import save, spread, take_turns
 
 #: Seconds of the tutorial's own sweep, as it prints them.
 TUTORIAL_SECONDS = 3658.24
@@ -36,7 +35,7 @@ SINGLES = 16
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=("tutorial", "population", "searches"))
+    parser.add_argument("--only", choices=("tutorial", "population"))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--members", type=int, default=256)
     parser.add_argument("--steps", type=int, default=65_536, help="environment steps of each run of the population")
@@ -45,9 +44,6 @@ def main():
     options = parser.parse_args()
     if options.subject:
         print(json.dumps(SUBJECTS[options.subject](options.members, options.steps)))
-        return
-    if options.only == "searches":
-        searches.measure(options.runs)
         return
     rows = [] if options.only == "population" else [tutorial(options.runs)]
     rows += [] if options.only == "tutorial" else populations(options.runs, options.members, options.steps)
@@ -76,14 +72,14 @@ def tutorial(runs):
 
 def populations(runs, members, steps):
     """Rows of the population and of single runs, and how many times the trials per second the first makes."""
-    found = {name: [] for name in SUBJECTS}
-    for _ in range(runs):
-        for name, results in found.items():
-            command = [sys.executable, "-m", "benchmarks.sweeps", "--subject", name]
-            command += ["--members", str(members), "--steps", str(steps)]
-            results.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+
+    def once(name):
+        command = [sys.executable, "-m", "benchmarks.sweeps", "--subject", name]
+        command += ["--members", str(members), "--steps", str(steps)]
+        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
     rows = []
-    for name, results in found.items():
+    for name, results in take_turns({name: functools.partial(once, name) for name in SUBJECTS}, runs).items():
         row = {"subject": name, "members": members, "steps": steps, **results[0]}
         rows.append(row | {key: spread([one[key] for one in results], 3) for key in ("compile", "trials_per_second")})
         print(

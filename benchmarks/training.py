@@ -30,7 +30,7 @@ import jax
 import numpy as np
 
 import jaxenvs
-from benchmarks.common import RESULTS, commit, save, spread
+from benchmarks.common import RESULTS, commit, save, spread, take_turns
 from benchmarks.peers.serving import serve
 from jaxenvs.devices import num_cores
 from train import ppo
@@ -99,7 +99,7 @@ def measure_all(ids, runs, rejax, purejaxrl):
                     f"{name}, one core": Subject(command, **pinned),
                     f"{name}, XLA's threads": Subject(command),
                 }
-        rows += in_turns(id, subjects, runs)
+        rows += rows_of(id, subjects, runs)
     return rows
 
 
@@ -134,12 +134,9 @@ class Subject:
         return line
 
 
-def in_turns(id, subjects, runs):
+def rows_of(id, subjects, runs):
     """A row for each subject, with the spread of its steps a second."""
-    seconds = {name: [] for name in subjects}
-    for _ in range(runs):
-        for name, subject in subjects.items():
-            seconds[name].append(subject.run())
+    seconds = take_turns({name: subject.run for name, subject in subjects.items()}, runs)
     rows = []
     for name, subject in subjects.items():
         subject.close()

@@ -9,6 +9,8 @@ one after the other, so that a noisy moment of the machine meets both. A ratio a
 """
 
 import argparse
+import functools
+import itertools
 import json
 import statistics
 import subprocess
@@ -16,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import save
+from benchmarks.common import save, take_turns
 
 ROOT = Path(__file__).parents[1]
 IDS = "CartPole-v1", "HeartPole-v0", "SimpleRocket-v0"
@@ -108,9 +110,11 @@ def compare(other, options):
     }
     found = {"here": [], "there": []}
     for name in options.subjects:
-        for turn in range(options.runs):
-            for place, root in (("there", other), ("here", ROOT))[:: 1 if turn % 2 else -1]:
-                found[place] += measured(root, *codes[name])
+        calls = {
+            place: functools.partial(measured, root, *codes[name]) for place, root in (("here", ROOT), ("there", other))
+        }
+        for place, runs in take_turns(calls, options.runs, alternate=True).items():
+            found[place] += itertools.chain(*runs)
     return [ratio(subject, found) for subject in dict.fromkeys(row["subject"] for row in found["here"])]
 
 

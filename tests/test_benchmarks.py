@@ -87,6 +87,16 @@ def test_a_spread_has_median_ends_and_count():
     assert common.spread([3.26, 1.04], digits=1)["max"] == 3.3
 
 
+def test_subjects_take_turns_and_may_change_their_order():
+    order = []
+    subjects = {name: lambda name=name: (order.append(name), len(order))[1] for name in ("one", "two")}
+    assert common.take_turns(subjects, 2) == {"one": [1, 3], "two": [2, 4]}
+    assert order == ["one", "two"] * 2
+    order.clear()
+    assert common.take_turns(subjects, 3, alternate=True) == {"one": [1, 4, 5], "two": [2, 3, 6]}
+    assert order == ["one", "two", "two", "one", "one", "two"]
+
+
 def test_a_run_has_as_many_calls_as_it_must_last_and_goes_on_from_the_last():
     made = []
     repeated = common.Repeated(lambda n: made.append(n) or n + 1, 0, {})

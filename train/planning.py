@@ -11,6 +11,7 @@ def plan_of(options, choose=None):
 
     from .runs.memory import check_run
     from .runs.plan import Plan
+    from .runs.schedule import check_schedule
     from .runs.trial import try_a_step
 
     chosen = user_errors(preset, options.algorithm, options.env, options.preset)
@@ -25,9 +26,10 @@ def plan_of(options, choose=None):
         algorithm=options.algorithm, env=env, constants={**chosen.constants, **dict(options.set)},
         training={name: value for name, value in chosen.training.items() if name not in dict(options.set)},
         curve_as_trained=chosen.curve_as_trained, config=settings, total_steps=total, seed=options.seed,
-        until=getattr(options, "until", None), keys=options.keys,
+        until=getattr(options, "until", None), keys=options.keys, schedule=chosen.schedule,
     )  # fmt: skip
     envs = user_errors(plan.training_envs)
+    user_errors(check_schedule, plan)
     user_errors(check_run, plan)
     if is_entry(env):
         user_errors(try_a_step, envs, options.env)

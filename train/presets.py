@@ -26,6 +26,8 @@ class Preset:
     episodes: int = 1000
     #: Constants of the environment, in training and evaluation, that differ from the defaults.
     constants: dict = dataclasses.field(default_factory=dict)
+    #: Values that change along the run, as `runs.schedule` has them.
+    schedule: list = dataclasses.field(default_factory=list)
 
 
 # Without normalised layers, tanh learned these environments sooner than normalised relu, and compiles in half the time.
@@ -381,6 +383,16 @@ def preset(algorithm, env_id, variant=None):
     return VARIANTS[algorithm, env_id, variant]
 
 
+def is_schedule(value):
+    """Whether a value of a JSON file is a schedule."""
+    return isinstance(value, list) and all(
+        isinstance(part, dict)
+        and isinstance(part.get("values"), dict)
+        and all(isinstance(part.get(name), int) for name in ("from_step", "to_step"))
+        for part in value
+    )
+
+
 def _from_file(algorithm, env_id, path, usual):
     """The preset of a file that a sweep wrote."""
     try:
@@ -390,6 +402,11 @@ def _from_file(algorithm, env_id, path, usual):
                 raise ValueError(f"--preset: {path} is for the {name} {stored[name]}, got {given}")
         config = {name: tuple(x) if isinstance(x, list) else x for name, x in stored["config"].items()}
         found = {name: dict(stored[name]) for name in ("training", "constants")}
+        if not is_schedule(stored.get("schedule", [])):
+            raise ValueError(
+                f"--preset: the schedule of {path} must be a list of parts with from_step, to_step and values"
+            )
+        found["schedule"] = stored.get("schedule", [])
         return dataclasses.replace(usual, total_steps=int(stored["total_steps"]), config=config, **found)
     except OSError as error:
         raise ValueError(f"--preset: {path} cannot be read: {error.strerror}") from error

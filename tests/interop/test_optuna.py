@@ -1,6 +1,12 @@
 """Sweeps whose settings Optuna chooses; `make interop-ray` runs this where its library is installed."""
 
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +36,19 @@ PLAN = plan_sweep(
     ),
     SPACE, **OPTIONS,
 )  # fmt: skip
+
+
+# The same sweep in a process, in small batches. `segment` decides which program a trial needs.
+PROGRAM = f"""
+import sys
+import train
+from train.sweeps.distributions import choice, uniform
+space = {{{", ".join(f"{name!r}: {one}" for name, one in SPACE.items())}}}
+options = {OPTIONS | {"trials": 12, "chunk": 2}}
+train.sweep(
+    "ppo", "FiveChoices-v0", space, config={CONFIG}, total_steps=64, seed=5, out=sys.argv[1], quiet=True, **options
+)
+"""
 
 
 class Killed(BaseException):
@@ -169,3 +188,45 @@ def test_distributions_are_those_of_optuna():
         "a": of.FloatDistribution(1e-5, 1e-2, log=True), "b": of.IntDistribution(2, 5),
         "c": of.CategoricalDistribution(("(4,)", "x", 0.5)), "d": of.FloatDistribution(0.0, 1.0),
     }  # fmt: skip
+
+
+@pytest.mark.slow  # three processes, of which each imports JAX and compiles
+def test_a_sweep_killed_twice_with_kill_9_and_run_again_is_one_that_was_not(tmp_path, compiled):
+    settings = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(compiled)}
+
+    def start(folder):
+        command = [sys.executable, "-c", PROGRAM, str(folder)]
+        root = Path(__file__).parents[2]
+        return subprocess.Popen(command, cwd=root, env=settings, stderr=subprocess.PIPE, text=True)
+
+    def finish(folder):
+        process = start(folder)
+        error = process.communicate()[1]
+        assert process.returncode == 0, error
+
+    def kill_after(chunks):
+        """Kills the sweep as soon as so many chunks are there."""
+        process, there = start(tmp_path / "killed"), tmp_path / "killed" / "chunks"
+        while process.poll() is None and len(list(there.glob("*.npz"))) < chunks:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        error = process.communicate()[1]
+        assert process.returncode == -signal.SIGKILL, error
+
+    kill_after(1)
+    assert 2 <= len(study_of(tmp_path / "killed").trials) < 12
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "killed" / "chunks").glob("*.npz")}
+    kill_after(len(kept) + 2)
+    assert sum(one.state.is_finished() for one in study_of(tmp_path / "killed").trials) < 12
+    finish(tmp_path / "killed")
+    finish(tmp_path / "whole")
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    for name in ("trials.csv", "winner.json"):
+        assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    for folder in (tmp_path / "killed", tmp_path / "whole"):
+        trials = study_of(folder).trials
+        marked = [one for one in trials if "trial" in one.user_attrs]
+        assert [one.user_attrs["trial"] for one in marked] == list(range(12))
+        assert {one.state for one in marked} == {TrialState.COMPLETE, TrialState.PRUNED}
+        # What was asked for and not marked yet when the process died.
+        assert {one.state for one in trials if one not in marked} <= {TrialState.FAIL}

@@ -121,6 +121,52 @@ def test_its_population_based_training_copies_the_better_with_other_values(tmp_p
     assert not np.array_equal(*keys)
 
 
+def test_the_best_setting_is_trained_again_with_fresh_seeds_though_a_worker_is_killed(tmp_path):
+    results = tuner(
+        {"env.payment": grid(3.0, 2.5)}, tmp_path, trials=1, max_concurrent_trials=1, seeds=2,
+        scheduler=ASHAScheduler(max_t=4, grace_period=1, reduction_factor=2),
+    ).fit()  # fmt: skip
+    kill = Kill()
+    best, other = ray_tune.confirmed(results, seeds=3, callbacks=[kill])
+    assert len(kill.killed) == 1
+    assert [one.setting for one in (best, other)] == [one.setting for one in ray_tune.ranking(results)]
+    assert other.fresh is None and (best.steps, best.fresh.steps, other.steps) == (128, 128, 32)
+    assert best.fresh.setting == best.setting == {"env.payment": 3.0}
+    np.testing.assert_allclose(best.fresh.values, [3.0] * 3, rtol=1e-6)
+    agents = [
+        train.load(one.checkpoint.path, member=member) for one in (best, other, best.fresh) for member in one.members
+    ]
+    assert len({agent.plan.seed for agent in agents}) == 2 + 2 + 3
+    assert not (tmp_path / "it" / "it-confirmed").exists() and (tmp_path / "it-confirmed").is_dir()
+
+
+def test_fresh_seeds_get_the_values_of_a_population_when_it_had_them(tmp_path):
+    space = {**PAYMENT, "learning_rate": loguniform(1e-3, 1e-2)}
+    scheduler = PopulationBasedTraining(
+        time_attr="training_iteration", perturbation_interval=1, quantile_fraction=0.5, synch=True,
+        hyperparam_mutations=ray_tune.mutations("ppo", "FiveChoices-v0", space),
+        # The copy is better than its source, so that the best one has had several values.
+        custom_explore_fn=lambda config: {**config, "env.payment": config["env.payment"] + 0.01},
+    )  # fmt: skip
+    found = ray_tune.confirmed(tuner(space, tmp_path, trials=2, scheduler=scheduler).fit(), seeds=2)
+    best = found[0]
+    assert len({one["env.payment"] for one in best.schedule}) > 1 and best.schedule[-1] == best.setting
+    assert best.fresh.schedule == best.schedule
+    # Each evaluation earns the payment of its interval.
+    for one in (*found, best.fresh):
+        returns = read_curves(chunk_path(one.checkpoint.path, 0)).returns
+        wanted = [[values["env.payment"]] * len(one.members) for values in one.schedule]
+        np.testing.assert_allclose(returns, wanted, rtol=1e-6)
+
+
+def test_a_sweep_without_a_best_setting_is_not_confirmed(tmp_path):
+    with pytest.raises(ValueError, match="seeds must be at least 1, got 0"):
+        ray_tune.confirmed([], seeds=0)
+    results = tuner({"learning_rate": grid(1e30)}, tmp_path, trials=1).fit()
+    with pytest.raises(ValueError, match="it has no best setting: all runs diverged"):
+        ray_tune.confirmed(results)
+
+
 def test_members_that_diverge_rank_last_and_end_their_trial(tmp_path):
     rates = {"learning_rate": grid(1e30, 1e-3)}
     results = tuner(rates, tmp_path, trials=1).fit()

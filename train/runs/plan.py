@@ -51,6 +51,8 @@ class Plan:
     until: float | None = None
     #: The kind of random keys, one of `KEYS`.
     keys: str = "ordinary"
+    #: Values that change along the run; see `schedule`.
+    schedule: list = dataclasses.field(default_factory=list)
 
     def key(self, seed):
         """A key of the run's kind."""

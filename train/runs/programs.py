@@ -11,6 +11,7 @@ from ..floor.sharding import place, replicated
 from ..presets import ALGORITHMS
 from . import hosts
 from .compiling import compiled, host, run_often, run_once, untuned
+from .schedule import plan_at
 
 # From this number of steps on, autotuning on a GPU pays for its time (measured on an H200).
 _TUNED_FROM = 300_000_000
@@ -29,8 +30,9 @@ class Programs:
     def __init__(self, plan, mesh):
         self._plan, self._mesh = plan, mesh
         self._algorithm = ALGORITHMS[plan.algorithm]
-        self._config = self._algorithm.scheduled(plan.config, plan.num_updates)
-        self._envs = plan.training_envs()
+        first = plan_at(plan, 0)
+        self._config = self._algorithm.scheduled(first.config, plan.num_updates)
+        self._envs = first.training_envs()
         self._watched = plan.evaluation_envs(CURVE_EPISODES, **(plan.training if plan.curve_as_trained else {}))
         self._key = plan.key(plan.seed + 1)
         like = jax.eval_shape(self._algorithm.init, plan.config, self._envs, self._key)
@@ -68,7 +70,7 @@ class Programs:
         return self.placed(state) if self._mesh else jax.device_put(state, jax.local_devices()[0])
 
     def _initial(self, layout):
-        arguments = self._plan.config, self._envs, self._plan.key(self._plan.seed)
+        arguments = plan_at(self._plan, 0).config, self._envs, self._plan.key(self._plan.seed)
         init = jax.jit(self._algorithm.init, out_shardings=layout).lower(*arguments)
         return compiled(init, run_once())(*arguments)
 
@@ -85,8 +87,15 @@ class Programs:
         self._pool.shutdown()
 
     def advance(self, state, count):
-        """`count` updates: (state, their merged metrics). The state that is given cannot be used any more."""
-        return self._advance.result()(self._config, self._envs, state, count)
+        """`count` updates: (state, their merged metrics). The state that is given cannot be used any more.
+
+        All of them have the values of the first one: see `schedule.updates_until_change`.
+        """
+        config, envs = self._config, self._envs
+        if self._plan.schedule:
+            plan = plan_at(self._plan, int(state.updates))
+            config, envs = self._algorithm.scheduled(plan.config, plan.num_updates), plan.training_envs()
+        return self._advance.result()(config, envs, state, count)
 
     def assess(self, state):
         """A point of the learning curve."""

@@ -21,6 +21,7 @@ from .log import Log, Progress, Rows, read_rows
 from .plan import RunError, claim, read_plan, stored_form, write_plan
 from .programs import Programs
 from .saver import Saver
+from .schedule import updates_until_change
 from .signals import Ending as Ending
 from .signals import Interrupt
 from .states import BEST as BEST
@@ -255,7 +256,7 @@ def _advanced(plan, folder, state, end, programs, interrupt, saver):
     """
     total, seconds = None, 0.0
     while int(state.updates) < end and not (total is not None and interrupt.asked()):
-        count = saver.updates(end - int(state.updates))
+        count = min(saver.updates(end - int(state.updates)), updates_until_change(plan, int(state.updates)))
         began = time.perf_counter()
         state, metrics = jax.block_until_ready(programs.advance(state, count))
         took = time.perf_counter() - began

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import math
 
+from ..presets import is_schedule
+
 #: Seeds: JAX makes a key of the last 32 bits of one, and a run uses the next one as well.
 LARGEST_SEED = 2**32 - 2
 
@@ -54,6 +56,7 @@ def _kinds(algorithms, keys):
         "total_steps": ("an integer of at least 1", lambda v: _is_integer(v) and v >= 1, True),
         "seed": (f"an integer from 0 to {LARGEST_SEED:,}", lambda v: _is_integer(v) and 0 <= v <= LARGEST_SEED, True),
         "until": ("a finite number, or null", lambda v: v is None or (_is_number(v) and math.isfinite(v)), False),
+        "schedule": ("a list of parts with from_step, to_step and values", is_schedule, False),
         "keys": (f"one of {', '.join(keys)}", lambda v: isinstance(v, str) and v in keys, False),
     }
 

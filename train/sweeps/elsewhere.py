@@ -83,14 +83,14 @@ def ray_space(space):
 
 
 def check_no_grid(space, library):
-    """Refuses grids, of which each value would have to be tried, where a library chooses the values itself.
+    """Refuses grids where a library chooses the values: it would not try all of them.
 
     Raises:
         ValueError: with the first grid.
     """
     for name, one in space.items():
         if one.kind == "grid":
-            raise ValueError(f"{name}={one} has every value tried, but {library} chooses values: use choice(...)")
+            raise ValueError(f"{name}={one} asks for every value, but {library} chooses values itself: use choice(...)")
 
 
 def setting_of(space, values):

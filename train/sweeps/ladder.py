@@ -43,7 +43,7 @@ def ladder(num_updates, eta, rungs):
     if num_updates < least:
         raise ValueError(
             f"{rungs} rungs with an eta of {eta} need runs of at least {least:,} updates, and a run has "
-            f"{num_updates:,}: train longer, or with smaller --rungs, --eta, or batches"
+            f"{num_updates:,}: train longer, or choose a smaller --rungs, --eta or batch"
         )
     updates = num_updates // least
     looks = -(-num_updates // updates)

@@ -64,7 +64,9 @@ def read_lineage(folder, names):
             interval.scores.append(float(row["score"]) if row["score"] else None)
             interval.diverged.append(int(row["diverged"]))
     except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path} is missing or damaged ({error!r}); remove {path.parent} and sweep again") from error
+        raise RunError(
+            f"{path} is missing or damaged ({error!r}); remove {path.parent} and start the sweep again"
+        ) from error
     return [found[number] for number in sorted(found)]
 
 
@@ -88,20 +90,21 @@ def schedule_of(intervals, trial):
     return found[::-1]
 
 
-def write_schedules(folder, intervals, trials):
-    """Writes `schedules/1.json`, ...: from which step to which a trial had which values.
+def write_schedules(folder, intervals, trials, presets):
+    """Writes `schedules/1.json`, ...: presets that say from which step to which a trial had which values.
 
     Args:
         folder: the sweep's.
         intervals: a list of `Interval`.
         trials: numbers, the best first.
+        presets: of each trial, a dict for JSON with the values at its end.
     """
     (Path(folder) / SCHEDULES).mkdir(exist_ok=True)
     ends = [interval.steps for interval in intervals]
-    for place, trial in enumerate(trials, 1):
+    for place, (trial, preset) in enumerate(zip(trials, presets, strict=True), 1):
         parts = [
             {"from_step": begin, "to_step": end, "values": values}
             for begin, end, values in zip([0, *ends], ends, schedule_of(intervals, trial))
         ]
         with replacing(Path(folder) / SCHEDULES / f"{place}.json") as file:
-            file.write((json.dumps(parts, indent=2) + "\n").encode())
+            file.write((json.dumps({**preset, "schedule": parts}, indent=2) + "\n").encode())

@@ -114,7 +114,7 @@ def _leaf(file, arrays, lane, path, like):
         return None
     name = f"['policies'][{jax.tree_util.keystr(path)!r}]"
     if name not in arrays or arrays[name].shape[1:] != like.shape:
-        raise RunError(f"{file} lacks {name}: it was written by another version or for another configuration")
+        raise RunError(f"{file} lacks {name}: it was written by another version, or with other hyperparameters")
     return jnp.asarray(arrays[name][lane])
 
 

@@ -89,7 +89,7 @@ class _Training:
         sweep, before = self._sweep, self._intervals[-1].values
         keys, sound = zip(*[self._key(trial, point) for trial in range(len(before))])
         if np.isnan(self._returns[point - 1]).all():
-            raise RunError(f"every run of {self._folder} diverged: try lower rates than {shown(before[0])}")
+            raise RunError(f"all runs of {self._folder} diverged: try lower rates than {shown(before[0])}")
         source = exploited(keys, sound, sweep.quantile, np.random.default_rng([sweep.runs.seed, point]))
         values = []
         for trial, of in enumerate(source):

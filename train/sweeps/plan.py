@@ -208,16 +208,20 @@ def plan_sweep(
         ImportError: if the search needs a library that is not installed.
     """
     if search == "asha" and evaluations is not None:
-        raise ValueError(f"--search asha evaluates as its --eta and --rungs say, got --evaluations {evaluations}")
+        raise ValueError(
+            f"--search asha takes no --evaluations: --eta and --rungs decide when it evaluates, got {evaluations}"
+        )
     evaluations = _EVALUATIONS if evaluations is None else evaluations
     least = {"seeds": (seeds, 1), "evaluations": (evaluations, 1), "episodes": (episodes, 1), "confirm": (confirm, 0)}
     for name, (value, bound) in {**least, "seed": (runs.seed, 0), "chunk": (1 if chunk is None else chunk, 1)}.items():
         if value < bound:
             raise ValueError(f"{name} must be at least {bound}, got {value}")
+    if runs.schedule:
+        raise ValueError("--preset: a sweep takes no schedule; take the presets of the sweep that wrote it")
     metric_of(metric)
     space = checked_space(runs, space)
     if runs.evaluation_envs(1).max_episode_steps is None:
-        raise ValueError(f"{runs.name} has no time limit, which evaluation needs: give its class max_episode_steps")
+        raise ValueError(f"{runs.name} has no time limit, and evaluation needs one: set max_episode_steps in its class")
     if search == OPTUNA:
         check_installed(OPTUNA, f"--search {OPTUNA}")
         settings, trials = examples_of(runs, space), 64 if trials is None else trials
@@ -232,7 +236,7 @@ def plan_sweep(
         options |= {"trials": trials, "asker": secrets.token_hex(8)}
     least = together_at_least(search, trials, seeds)
     if chunk is not None and chunk < least:
-        raise ValueError(f"--search {search} trains at least {least} runs together here, got --chunk {chunk}")
+        raise ValueError(f"--search {search} must train at least {least} runs together, got --chunk {chunk}")
     if trials * seeds + confirm > _SEEDS:
         raise ValueError(f"a sweep has at most {_SEEDS:,} members, got {trials * seeds + confirm:,}")
     plan = SweepPlan(

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jaxenvs.precision import in_32_bits
 from ..runs import checkpoint
 from ..runs.compiling import allocate_as_needed, use_compilation_cache
 from .elsewhere import setting_of
+from .lineage import Interval, read_lineage, write_lineage
 from .members import CHUNKS, Trained, chunk_path, read_curves, write_members
 from .metrics import metric_of
 from .population import Population
@@ -32,23 +33,34 @@ _WORST = 3.4e38
 _TRIALS = 10_007
 
 
+class Fresh(NamedTuple):
+    """What trains the best setting of a sweep again."""
+
+    #: The seed of its runs' `Plan`; no other run of the sweep has their seeds.
+    seed: int
+    #: The values up to each evaluation, a list of dicts.
+    schedule: list
+
+
 class Trainable(tune.Trainable):
     """A Ray trial: the settings of its `config`, each with the same number of seeds, trained as one program.
 
-    A step trains up to the next evaluation and reports it. A checkpoint is a sweep's folder, of which `train.load`
-    loads members, with the full states besides. One of another trial, as population-based training gives, is continued
-    with the random numbers of this trial.
+    A step trains up to the next evaluation and reports it. A checkpoint is a sweep's folder, from which `train.load`
+    loads members. It also has the full states, and the values of each setting up to each evaluation. A checkpoint of
+    another trial, as population-based training gives, is continued with the random numbers of this trial.
 
     Args:
         config: of Ray; a setting, or the static choices and `SETTINGS`.
         base: `SweepPlan`; its space has no values yet, and its settings are as many as a population has.
+        fresh: `Fresh`, if this trial trains the best setting again; else None.
     """
 
     @in_32_bits
-    def setup(self, config, base=None):
+    def setup(self, config, base=None, fresh=None):
         allocate_as_needed()
         use_compilation_cache()
         self._base: Any = base
+        self._fresh: Any = fresh
         self._static: Any = None
         self._population: Any = None
         self._begin(config)
@@ -63,10 +75,13 @@ class Trainable(tune.Trainable):
         point = len(self._returns)
         count = int(self._points[point + 1] - self._points[point])
         # All trials play the same episodes, so the key is that of the experiment.
-        key = self._base.evaluation_key(0, point)
-        self._states, returns, finite = self._population.advance(self._values, self._states, count, key)
+        key = self._base.evaluation_key(0 if self._fresh is None else 1, point)
+        settings = self._settings_at(point)
+        values = self._values_of(settings)
+        self._states, returns, finite = self._population.advance(values, self._states, count, key)
         self._returns.append(np.asarray(returns))
         self._finite &= np.asarray(finite) & np.isfinite(self._returns[-1])
+        self._keep(settings)
         return report(self._sweep, self._trained(), self._total) | {"done": self._is_done()}
 
     @in_32_bits
@@ -75,6 +90,7 @@ class Trainable(tune.Trainable):
         (folder / CHUNKS).mkdir(exist_ok=True)
         write_sweep(self._sweep, folder)
         write_members(chunk_path(folder, 0), self._trained(), self._states, self._trials)
+        write_lineage(folder, self._intervals, list(self._sweep.space))
         checkpoint.save(folder / _STATES, self._states)
 
     @in_32_bits
@@ -83,24 +99,43 @@ class Trainable(tune.Trainable):
         self._states = _loaded(folder / _STATES, self._states)
         curves = read_curves(chunk_path(folder, 0))
         self._returns, self._finite = list(curves.returns), curves.finite.copy()
+        self._intervals = read_lineage(folder, list(self._sweep.space))
         if read_sweep(folder).runs.seed != self._sweep.runs.seed:
             self._states = _with_keys_of(self._states, self._seeds)
 
     def _begin(self, config):
-        self._sweep = sweep = population_plan(self._base, config, seed_of(self._base, self.trial_id))
+        seed = seed_of(self._base, self.trial_id) if self._fresh is None else self._fresh.seed
+        self._sweep = sweep = population_plan(self._base, config, seed)
         static, plan = sweep.static_of(0), member_plan(sweep.runs, sweep.static_of(0))
-        names = tuple(name for name in sweep.space if name not in static)
+        self._names = names = tuple(name for name in sweep.space if name not in static)
         if self._population is None or static != self._static:
             self._static = static
             self._population = Population(plan, names, sweep.num_members, sweep.episodes)
         self._trials = [sweep.trial_of(member) for member in range(sweep.num_members)]
         self._seeds = [sweep.seed_of(member) for member in range(sweep.num_members)]
-        self._values = {name: [sweep.settings[trial][name] for trial in self._trials] for name in names}
-        self._states = self._population.begin(self._values, self._seeds)
+        self._states = self._population.begin(self._values_of(self._settings_at(0)), self._seeds)
         self._points = sweep.looks_of(plan)
         self._steps = np.array([plan.steps_after(point) for point in self._points[1:]], np.int64)
         self._total = int(self._steps[-1])
-        self._returns, self._finite = [], np.ones(sweep.num_members, bool)
+        self._returns, self._finite, self._intervals = [], np.ones(sweep.num_members, bool), []
+
+    def _settings_at(self, point):
+        """The values of each setting until the evaluation of that number, a list of dicts."""
+        return self._sweep.settings if self._fresh is None else [self._fresh.schedule[point]]
+
+    def _values_of(self, settings):
+        return {name: [settings[trial][name] for trial in self._trials] for name in self._names}
+
+    def _keep(self, settings):
+        """Writes down with which values the last evaluation was reached, and what it found."""
+        trained = self._trained()
+        scores = [one.score if np.isfinite(one.score) else None for one in self._scores(trained)]
+        diverged = (~trained.finite).reshape(-1, self._sweep.seeds).sum(axis=1).tolist()
+        own = list(range(len(settings)))
+        self._intervals.append(Interval(int(trained.steps[-1]), own, settings, scores, diverged))
+
+    def _scores(self, trained):
+        return scores_of(self._sweep, trained, self._total)[0]
 
     def _trained(self):
         returns = np.stack(self._returns) if self._returns else np.zeros((0, len(self._finite)), np.float32)

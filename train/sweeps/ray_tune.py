@@ -7,43 +7,34 @@
     best = ray_tune.ranking(results)[0]
     with best.checkpoint.as_directory() as folder:
         agent = train.load(folder, member=best.members[0])
+    print(ray_tune.confirmed(results)[0].fresh.score)
 
 Ray samples, schedules, restarts and stores. Needs the extra `ray`.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+import itertools
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from jaxenvs.constants import is_static
 
+from ..runs.stored import LARGEST_SEED
 from .distributions import Distribution
-from .elsewhere import check_installed, examples_of, ray_space
-from .members import chunk_path, read_curves
+from .elsewhere import check_installed, examples_of, plain, ray_space
 from .metrics import metric_of
 from .plan import fitting, plan_sweep
+from .ray_results import Found as Found
+from .ray_results import lost as lost
+from .ray_results import ranking as ranking
+from .ray_results import read
 from .space import checked_space, field_of, member_plan
-from .statistics import Score, ranked
 from .stored import read_sweep
 from .sweep import runs_of
 
 # Ray's population-based training may still need a checkpoint that is not the last one.
 _KEPT_CHECKPOINTS = 4
-
-
-class Found(NamedTuple):
-    """A setting that a sweep on Ray has tried."""
-
-    setting: dict
-    #: `Score` of its seeds at the trial's last checkpoint, and f64[seeds] of each; NaN where a seed diverged.
-    score: Score
-    values: np.ndarray
-    #: Environment steps of each of its runs, which a scheduler may have stopped early.
-    steps: int
-    #: Ray's checkpoint, and the numbers of its members there, for `train.load`.
-    checkpoint: Any
-    members: list
 
 
 def tuner(
@@ -76,29 +67,40 @@ def tuner(
         ImportError: if Ray is not installed.
     """
     check_installed("ray", "a sweep on Ray Tune")
-    from ray import tune  # pyright: ignore[reportMissingImports]
-
-    from .ray_trainable import Trainable
-
     runs = runs_of(algorithm, env, total_steps=total_steps, config=config, constants=constants, seed=seed, keys=keys)
     base = planned(
         runs, space, population=population, seeds=seeds, metric=metric, evaluations=evaluations, episodes=episodes
     )
+    return _tuner(
+        base, None, param_space(runs, space, population), resources,
+        tune_config={
+            "num_samples": trials, "scheduler": scheduler, "search_alg": search_alg, "reuse_actors": True,
+            **tune_config,
+        },
+        run_config={"name": name, "storage_path": storage_path, "callbacks": callbacks}, max_failures=max_failures,
+    )  # fmt: skip
+
+
+def _tuner(base, fresh, space, resources, *, tune_config, run_config, max_failures):
+    """Ray's `Tuner` of what `ray_trainable.Trainable` makes of a base and `Fresh`; the other arguments are Ray's."""
+    from ray import tune  # pyright: ignore[reportMissingImports]
+
+    from .ray_trainable import Trainable
+
     return tune.Tuner(
-        tune.with_resources(tune.with_parameters(Trainable, base=base), resources or {"cpu": 1}),
-        param_space=param_space(runs, space, population),
+        tune.with_resources(tune.with_parameters(Trainable, base=base, fresh=fresh), resources or {"cpu": 1}),
+        param_space=space,
         tune_config=tune.TuneConfig(
-            metric="score", mode="min" if metric_of(metric).lowest else "max", num_samples=trials,
-            scheduler=scheduler, search_alg=search_alg, reuse_actors=True, **tune_config,
+            metric="score", mode="min" if metric_of(base.metric).lowest else "max", **tune_config
         ),
         run_config=tune.RunConfig(
-            name=name, storage_path=storage_path, callbacks=callbacks,
+            **run_config,
             failure_config=tune.FailureConfig(max_failures=max_failures),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=1, checkpoint_at_end=True, num_to_keep=_KEPT_CHECKPOINTS
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def planned(runs, space, *, population, seeds, metric, evaluations, episodes):
@@ -174,54 +176,67 @@ def mutations(algorithm, env, space, population=1):
     return {SETTINGS: {str(number): ray_space(values) for number in range(population)}}
 
 
-def ranking(results):
-    """All settings that a sweep on Ray has tried, the best first; who was stopped early ranks below who went further.
+def confirmed(results, *, seeds=8, resources=None, max_failures=3, callbacks=None):
+    """The settings of `ranking`, of which the best one was trained again with fresh seeds.
+
+    The best of many scores is too high, since it was chosen for being high: the figure to report is that of the fresh
+    seeds. They are trained to the end of a full run, as one trial of Ray in an experiment of its own, beside that of
+    the sweep and with `-confirmed` behind its name. If a scheduler has changed the values along the way, they change
+    again at the same evaluations. The evaluations have other episodes than those of the sweep.
 
     Args:
         results: `ResultGrid`, what `fit()` returns.
+        seeds: how many fresh runs, at least 1.
+        resources, max_failures, callbacks: as for `tuner`.
     Returns:
-        list of `Found`. Trials without a checkpoint are left out; `lost` names those that failed.
+        list of `Found`, the best first; only the first one has `fresh`, a `Found`.
+    Raises:
+        ValueError: for fewer seeds, or if the sweep has no best setting: no trial left a checkpoint, or all runs
+            diverged.
+        RuntimeError: if the fresh runs failed more often than `max_failures`.
     """
-    found, lowest = [], False
-    for result in results:
-        if result.checkpoint is None:
-            continue
-        with result.checkpoint.as_directory() as folder:
-            sweep, trained = read_sweep(folder), read_curves(chunk_path(folder, 0))
-        if len(trained.steps):
-            found += _found(sweep, trained, result.checkpoint)
-            lowest = metric_of(sweep.metric).lowest
-    return [
-        found[place]
-        for place in ranked([one.score for one in found], lowest=lowest, reached=[one.steps for one in found])
-    ]
+    from .ray_trainable import Fresh
+
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    found = ranking(results)
+    if not found or np.isnan(found[0].score.score):
+        why = "all runs diverged" if found else "no trial left a checkpoint"
+        raise ValueError(f"{results.experiment_path} has no best setting: {why}")
+    best, sweeps = found[0], [sweep for sweep, *_ in read(results)]
+    with best.checkpoint.as_directory() as folder:
+        sweep = read_sweep(folder)
+    base = dataclasses.replace(sweep, settings=[best.setting], seeds=seeds, chunk=seeds)
+    plan = member_plan(sweep.runs, sweep.static_of(0))
+    # A trial that was stopped early has no values for the evaluations that it did not reach.
+    missing = len(sweep.looks_of(plan)) - 1 - len(best.schedule)
+    fresh = Fresh(unused_seed(base, sweeps), [*best.schedule, *[best.schedule[-1]] * missing])
+    path = PurePosixPath(results.experiment_path)
+    again = _tuner(
+        base, fresh, {name: plain(value) for name, value in best.setting.items()}, resources, tune_config={},
+        run_config={
+            "name": f"{path.name}-confirmed", "storage_path": str(path.parent),
+            "storage_filesystem": results.filesystem, "callbacks": callbacks,
+        },
+        max_failures=max_failures,
+    ).fit()  # fmt: skip
+    if problems := lost(again):
+        raise RuntimeError(f"the best setting was not trained again: {problems[0]}")
+    return [best._replace(fresh=ranking(again)[0]), *found[1:]]
 
 
-def lost(results):
-    """A sentence for each trial that failed more often than `max_failures`; the others have lost nothing.
+def unused_seed(base, sweeps):
+    """The seed of a `Plan` whose members' seeds no member of some sweeps has.
 
     Args:
-        results: `ResultGrid`.
+        base: `SweepPlan` that gets the seed; the search for one begins behind the seed that it has.
+        sweeps: list of `SweepPlan`.
+    Returns:
+        An int.
     """
-    sentences = []
-    for number, result in enumerate(results):
-        if result.error is not None:
-            kept = f"its last checkpoint is {result.checkpoint.path}" if result.checkpoint else "it left no checkpoint"
-            reason = str(result.error).strip().splitlines()
-            text = reason[-1] if reason else type(result.error).__name__
-            sentences.append(f"trial {number} of {len(results)} failed: {text}; {kept}")
-    return sentences
-
-
-def _found(sweep, trained, checkpoint):
-    from .ray_trainable import scores_of
-
-    plan = member_plan(sweep.runs, sweep.static_of(0))
-    scores, values = scores_of(sweep, trained, plan.steps_after(sweep.looks_of(plan)[-1]))
-    return [
-        Found(
-            sweep.settings[trial], scores[trial], values[trial], int(trained.steps[-1]), checkpoint,
-            list(range(trial * sweep.seeds, (trial + 1) * sweep.seeds)),
-        )
-        for trial in range(len(sweep.settings))
-    ]  # fmt: skip
+    taken = {sweep.seed_of(member) for sweep in sweeps for member in range(sweep.num_members)}
+    plans = (
+        dataclasses.replace(base, runs=dataclasses.replace(base.runs, seed=seed % (LARGEST_SEED + 1)))
+        for seed in itertools.count(base.runs.seed + 1)
+    )
+    return next(plan.runs.seed for plan in plans if taken.isdisjoint(map(plan.seed_of, range(plan.num_members))))

@@ -92,7 +92,8 @@ def write(sweep, folder, table, *, top):
         with replacing(Path(folder) / PRESETS / f"{place}.json") as file:
             file.write((json.dumps(preset_of(sweep, row.setting), indent=2) + "\n").encode())
     if sweep.search == "pbt":
-        write_schedules(folder, read_lineage(folder, names), [row.trial for row in table[:top]])
+        presets = [preset_of(sweep, row.setting) for row in table[:top]]
+        write_schedules(folder, read_lineage(folder, names), [row.trial for row in table[:top]], presets)
 
 
 def preset_of(sweep, setting):
@@ -156,10 +157,12 @@ def sentences(sweep, result, folder):
         lines.append(f"{sweep.metric} of {sweep.confirm} fresh seeds: {_text(result.confirmed)}")
     if result.diverged:
         numbers = ", ".join(map(str, result.diverged[:8])) + (", ..." if len(result.diverged) > 8 else "")
-        count = len(result.diverged)
-        lines.append(f"{count} run{'s' * (count > 1)} diverged and rank{'s' * (count == 1)} last: member {numbers}")
+        count, plural = len(result.diverged), "s" * (len(result.diverged) > 1)
+        lines.append(f"{count} run{plural} diverged, in the last places of the table: member{plural} {numbers}")
     if replaced := _replaced(sweep, folder):
-        lines.append(f"{replaced} run{'s' * (replaced > 1)} diverged along the way and got a copy of another one")
+        lines.append(
+            f"{replaced} run{'s' * (replaced > 1)} diverged along the way, and went on from a copy of another run"
+        )
     if sweep.search == "asha":
         lines.append(
             f"environment steps: {result.steps:,}, {result.steps / sweep.full_steps:.0%} of those of full runs"

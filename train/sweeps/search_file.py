@@ -62,7 +62,7 @@ class SearchFile:
                 return None
             found = checkpoint.load(self._path, {"states": like, "known": known})
         except checkpoint.CheckpointError as error:
-            raise RunError(f"{error}; remove it, and resume begins this search again") from error
+            raise RunError(f"{error}; remove it, and resume starts this search again") from error
         index = np.array(lanes.filled(range(members)))
         states = found["states"]
         if len(index) > members:

@@ -72,8 +72,8 @@ def together_at_least(search, trials, seeds):
 def _check_population(fixed, trials, evaluations):
     if fixed:
         raise ValueError(
-            f"--search pbt changes values while it trains, and {fixed[0]} is static: fix it by its flag, or compare "
-            "its values with --search asha"
+            f"--search pbt changes values while it trains, and {fixed[0]} is static and cannot change: set it by its "
+            "flag, or compare its values with --search asha"
         )
     for name, value in (("trials", trials), ("evaluations", evaluations)):
         if value < 2:

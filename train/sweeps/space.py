@@ -1,18 +1,17 @@
 """The space of a sweep: which fields of a configuration and constants of an environment it tries, and with what."""
 
 import dataclasses
-import difflib
 import itertools
 
 import numpy as np
 
 from jaxenvs.constants import is_static
 
+from ..runs.values import field_of as field_of
+from ..runs.values import member_plan as member_plan
 from .distributions import Distribution, parsed
 from .searches import SEARCHES
 
-#: The parts of a name that stand for constants of the environment: in training and evaluation, and in training alone.
-ENV, TRAINING = "env.", "training."
 _MOST_CELLS = 100_000
 
 
@@ -66,7 +65,7 @@ def checked_space(plan, space):
         field = field_of(plan, name)
         if is_static(field) and distribution.values is None:
             raise ValueError(
-                f"{name} is static: a change of it compiles again, so that it cannot have the continuous "
+                f"{name} is static: each of its values is compiled, so that it cannot have the continuous "
                 f"{distribution}; use choice, integer or grid"
             )
         if isinstance(field.default, tuple) and is_static(field):
@@ -80,50 +79,6 @@ def checked_space(plan, space):
                 raise type(error)(f"{name}={distribution}: {error}") from None
         found[full] = distribution
     return found
-
-
-def field_of(plan, name):
-    """The dataclass field that a name of the space stands for.
-
-    Raises:
-        ValueError: for a name that stands for none.
-    """
-    if name.startswith((ENV, TRAINING)):
-        cls, name = type(plan.evaluation_envs(1).env), name.partition(".")[2]
-    else:
-        cls = type(plan.config)
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
-    if name == "lambda":
-        name = "lambda_"
-    if name in fields:
-        return fields[name]
-    near = difflib.get_close_matches(name, fields, n=1, cutoff=0.6)
-    hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(fields)}"
-    kind = "hyperparameter" if cls is type(plan.config) else "constant"
-    owner = plan.algorithm if kind == "hyperparameter" else cls.__name__
-    raise ValueError(f"{owner} has no {kind} {name!r}{hint}")
-
-
-def member_plan(plan, values, **changes):
-    """The `Plan` of a run with these values of the space.
-
-    Args:
-        plan: the `Plan` of the sweep's runs.
-        values: dict of name to value; also arrays and tracers, but for static fields.
-        changes: other fields of the plan.
-    Raises:
-        ValueError, TypeError: for values that a field cannot have.
-    """
-    parts = {"": {}, ENV: {}, TRAINING: {}}
-    for name, value in values.items():
-        prefix, dot, rest = name.rpartition(".")
-        parts[prefix + dot][rest] = value
-    # As with --set: a constant that is named holds for training too.
-    training = {name: value for name, value in plan.training.items() if name not in parts[ENV]}
-    return dataclasses.replace(
-        plan, config=dataclasses.replace(plan.config, **parts[""]), constants={**plan.constants, **parts[ENV]},
-        training={**training, **parts[TRAINING]}, **changes,
-    )  # fmt: skip
 
 
 def settings_of(space, search, trials, seed):
@@ -145,7 +100,9 @@ def settings_of(space, search, trials, seed):
     gridded = [name for name, one in space.items() if search == "grid" or one.kind == "grid"]
     for name in gridded:
         if space[name].values is None:
-            raise ValueError(f"{name}={space[name]} has no finite number of values for --search grid: use grid(...)")
+            raise ValueError(
+                f"{name}={space[name]} is continuous, and --search grid needs a list of values: use grid(...)"
+            )
     count = int(np.prod([len(space[name].values) for name in gridded], dtype=object))
     if count > _MOST_CELLS:
         raise ValueError(f"the grid has {count:,} combinations, and at most {_MOST_CELLS:,} are tried")

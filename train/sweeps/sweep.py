@@ -126,8 +126,8 @@ def _check_same(sweep, folder):
     differing = [name for name in names if getattr(sweep, name) != getattr(there, name)]
     if differing:
         raise RunError(
-            f"{folder} holds another sweep, with another {differing[0]}: choose another --out, or "
-            f"`python -m jaxenvs resume {folder}`"
+            f"{folder} holds another sweep, which differs in {differing[0]}: choose another --out, or "
+            f"continue it: `python -m jaxenvs resume {folder}`"
         )
 
 
@@ -153,7 +153,7 @@ def _run(sweep, folder, devices, quiet, top, tracker):
         table = results.rank(sweep, folder)
         results.write(sweep, folder, table, top=top)
         if table[0].score.diverged == sweep.seeds:
-            raise RunError(f"every run of {folder} diverged: try lower rates than {shown(table[0].setting)}")
+            raise RunError(f"all runs of {folder} diverged: try lower rates than {shown(table[0].setting)}")
         if sweep.confirm and not (folder / WINNER).is_file():
             _confirm(sweep, folder, table, trainer, progress)
         result = results.conclude(sweep, folder, table)

@@ -1,6 +1,8 @@
 """Trains members of a sweep: the lanes of its programs, and runs from their beginning to their end."""
 
 import concurrent.futures
+import contextlib
+import dataclasses
 import threading
 from typing import Any
 
@@ -11,6 +13,36 @@ from jaxenvs.precision import in_32_bits
 from .members import Trained, chunk_path, read_curves, write_members
 from .population import Population
 from .searches import OPTUNA
+
+# Programs of all sweeps, while `shared_programs` is open.
+_shared: Any = None
+
+
+@contextlib.contextmanager
+def shared_programs(ignoring=("seed",)):
+    """Until it is closed, sweeps of this process share their programs, so that equal ones are compiled once.
+
+    Args:
+        ignoring: fields of a `Plan` in which the sweeps may differ: a program does not depend on the seed.
+    Yields:
+        dict of the programs that were made.
+    """
+    global _shared
+    before, _shared = _shared, ({}, ignoring)
+    try:
+        yield _shared[0]
+    finally:
+        _shared = before
+
+
+def _population(plan, *rest):
+    if _shared is None:
+        return Population(plan, *rest)
+    made, ignoring = _shared
+    key = repr((dataclasses.replace(plan, **dict.fromkeys(ignoring, 0)), *rest))
+    if key not in made:
+        made[key] = Population(plan, *rest)
+    return made[key]
 
 
 class Lanes:
@@ -126,7 +158,7 @@ class Trainer:
     @in_32_bits
     def _made(self, static, key):
         names, size = [name for name in self._sweep.space if name not in static], key[1]
-        population = Population(self._sweep.run_plan(static), names, size, self._sweep.episodes, self._devices)
+        population = _population(self._sweep.run_plan(static), names, size, self._sweep.episodes, self._devices)
         return Lanes(population, names, size)
 
     def train(self, static, members, settings_at, size, stage, progress):

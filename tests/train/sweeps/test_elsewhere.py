@@ -8,6 +8,7 @@ import pytest
 from train import ppo
 from train.__main__ import main
 from train.runs.plan import Plan
+from train.runs.stored import LARGEST_SEED
 from train.sweeps import ray_tune
 from train.sweeps.distributions import choice, grid, integer, loguniform, uniform
 from train.sweeps.elsewhere import examples_of, setting_of
@@ -64,7 +65,7 @@ def test_each_combination_of_static_choices_is_checked_beforehand():
     ("space", "options", "message"),
     [
         ({"minibatches": choice(2, 3)}, {}, r"the setting minibatches=3: .*minibatches must divide"),
-        ({"activation": grid("tanh", "relu")}, {}, r"activation=grid\('tanh', 'relu'\) has every value tried, but Opt"),
+        ({"activation": grid("tanh", "relu")}, {}, r"activation=grid\('tanh', 'relu'\) asks for every value, but Opt"),
         (RATES, {"trials": 0}, "--trials must be at least 1, got 0"),
         (RATES, {"storage": "sqlite:///a.db"}, "--storage URL and --study NAME belong together"),
         (RATES, {"search": "random", "study": "mine"}, "--study is an option of --search optuna, got --search random"),
@@ -108,3 +109,15 @@ def test_more_settings_add_chunks_behind_the_others(installed):
     assert before == after[:3]
     # Six members and eight share a program.
     assert [plan.lanes_of(chunk, after) for chunk in after] == [8, 2, 8, 2]
+
+
+def test_fresh_seeds_on_ray_are_those_of_no_trial():
+    """Also of a sweep that has the next seed, and where seeds begin again at their end."""
+    runs = [dataclasses.replace(RUNS, seed=seed) for seed in (7, 8, LARGEST_SEED)]
+    sweeps = [plan_sweep(one, {"gamma": uniform(0.9, 0.99)}, trials=3, seeds=2) for one in runs]
+    for base, wanted in ((sweeps[0], 9), (sweeps[2], 0)):
+        seed = ray_tune.unused_seed(base, sweeps)
+        assert seed == wanted
+        fresh = dataclasses.replace(base, runs=dataclasses.replace(base.runs, seed=seed))
+        taken = {sweep.seed_of(member) for sweep in sweeps for member in range(sweep.num_members)}
+        assert taken.isdisjoint(fresh.seed_of(member) for member in range(fresh.num_members))

@@ -11,26 +11,20 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from tiny_sweeps import RUNS, SPACE
 
 import train
-from train import ppo
-from train.runs.plan import Plan, RunError
+from train.__main__ import main
+from train.runs import run
+from train.runs.plan import RunError
 from train.sweeps import plots, results, search_file, trainer
 from train.sweeps import sweep as driver
 from train.sweeps.distributions import grid, uniform
 from train.sweeps.lineage import read_lineage, schedule_of
 from train.sweeps.members import chunk_path, read_curves
 from train.sweeps.plan import plan_sweep
-from train.sweeps.population import Population
 from train.sweeps.stored import read_sweep
 
-RUNS = Plan(
-    algorithm="ppo", env="FiveChoices-v0", constants={}, training={}, curve_as_trained=False,
-    config=ppo.Config(num_envs=4, num_steps=8, segment=4, epochs=1, minibatches=2, hidden=(4,)),
-    total_steps=128, seed=5,
-)  # fmt: skip
-# With steps of 1e30 the values' loss is not finite any more. The greedy policy earns the payment, so that it ranks.
-SPACE = {"learning_rate": grid(1e-3, 1e30), "env.payment": uniform(2.0, 3.0)}
 COMMON: dict[str, Any] = {"seeds": 2, "episodes": 4, "confirm": 6, "chunk": 6}
 ASHA = plan_sweep(RUNS, SPACE, search="asha", trials=10, eta=2, rungs=2, **COMMON)
 # With this seed, the winner's state is that of another trial at each evaluation.
@@ -41,16 +35,7 @@ PBT = plan_sweep(*BRED, search="pbt", trials=3, evaluations=4, quantile=0.34, re
 @pytest.fixture(scope="module", autouse=True)
 def programs():
     """All sweeps here share their programs, which do not depend on the plan's seed."""
-    made = {}
-
-    def shared(plan, *rest):
-        key = repr((dataclasses.replace(plan, seed=0), *rest))
-        if key not in made:
-            made[key] = Population(plan, *rest)
-        return made[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "Population", shared)
+    with trainer.shared_programs() as made:
         yield made
 
 
@@ -181,7 +166,7 @@ def test_the_curve_of_a_member_is_that_of_the_states_it_comes_from(bred):
 def test_a_population_of_which_all_diverged_is_refused_in_a_sentence(tmp_path):
     space = {"learning_rate": grid(1e30, 2e30), "env.payment": uniform(2.0, 3.0)}
     plan = plan_sweep(RUNS, space, search="pbt", trials=3, evaluations=4, **COMMON)
-    with pytest.raises(RunError, match=r"every run of .* diverged: try lower rates than learning_rate=1e"):
+    with pytest.raises(RunError, match=r"all runs of .* diverged: try lower rates than learning_rate=1e"):
         driver.begin(plan, tmp_path, quiet=True)
 
 
@@ -191,7 +176,7 @@ def test_the_winner_is_a_schedule_that_fresh_seeds_replay(bred):
     assert [one["env.payment"] for one in wanted] == [2.16072, 2.26072, 2.36072, 2.36072]
     assert result.schedule == wanted
     assert json.loads((folder / "winner.json").read_text())["schedule"] == wanted
-    first = json.loads((folder / "schedules" / "1.json").read_text())
+    first = json.loads((folder / "schedules" / "1.json").read_text())["schedule"]
     assert [part["values"] for part in first] == wanted
     assert [(part["from_step"], part["to_step"]) for part in first] == [(0, 32), (32, 64), (64, 96), (96, 128)]
     # Each evaluation earns the payment of its interval.
@@ -199,6 +184,36 @@ def test_the_winner_is_a_schedule_that_fresh_seeds_replay(bred):
     assert fresh.shape == (4, 6)
     np.testing.assert_allclose(fresh, np.array([[one["env.payment"]] * 6 for one in wanted]), rtol=1e-6)
     assert train.load(folder, member=PBT.num_members).plan.constants["payment"] == wanted[-1]["env.payment"]
+
+
+def test_train_replays_a_schedule_that_is_its_preset(bred, tmp_path, monkeypatch, capsys):
+    folder, result = bred
+    # One chunk of all updates, in which the values change three times.
+    monkeypatch.setattr(run, "_CHUNKS", 1)
+    fresh = train.load(folder, member=PBT.num_members)
+    arguments = [
+        "ppo", "--env", "FiveChoices-v0", "--preset", str(folder / "schedules" / "1.json"), "--seed",
+        str(fresh.plan.seed), "--out", str(tmp_path / "run"), "--devices", "1", "--film-episodes", "0", "--quiet",
+    ]  # fmt: skip
+    assert main(arguments, "train") == 0
+    agent = train.load(tmp_path / "run")
+    assert [part["values"] for part in agent.plan.schedule] == result.schedule
+    for found, wanted in zip(jax.tree.leaves(agent.state.params), jax.tree.leaves(fresh.state.params), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    paid = result.schedule[-1]["env.payment"]
+    assert json.loads(capsys.readouterr().out)["mean"] == pytest.approx(paid, rel=1e-6)
+    # The values at the end alone make another run.
+    arguments[4] = str(folder / "presets" / "1.json")
+    arguments[8] = str(tmp_path / "plain")
+    assert main(arguments, "train") == 0
+    plain = train.load(tmp_path / "plain").state.params
+    assert not all(map(np.allclose, jax.tree.leaves(plain), jax.tree.leaves(fresh.state.params)))
+
+
+def test_a_sweep_takes_no_schedule(bred, capsys):
+    arguments = ["sweep", "ppo", "--env", "FiveChoices-v0", "--space", "gamma=uniform(0.9,0.99)"]
+    assert main([*arguments, "--preset", str(bred[0] / "schedules" / "1.json")], "jaxenvs") == 1
+    assert "--preset: a sweep takes no schedule" in capsys.readouterr().err
 
 
 def test_a_member_of_a_population_has_the_values_of_its_end(bred):
@@ -257,7 +272,7 @@ def test_a_damaged_file_of_a_search_is_refused_in_a_sentence(tmp_path):
 
     write_sweep(PBT, folder)
     (folder / search_file.SEARCH).write_bytes(b"no archive")
-    with pytest.raises(RunError, match=r"search.npz is damaged .*; remove it, and resume begins this search again"):
+    with pytest.raises(RunError, match=r"search.npz is damaged .*; remove it, and resume starts this search again"):
         driver.resume(folder, quiet=True)
 
 
@@ -271,7 +286,7 @@ def test_tables_plots_and_plans_are_those_of_any_sweep(name, request):
     assert [int(row[header.index("steps")]) for row in rows] == [row.steps for row in result.table]
     assert sorted(path.name for path in (folder / "presets").iterdir()) == ["1.json", "2.json"]
     lines = "\n".join(results.sentences(plan, result, folder))
-    assert ("schedules" in lines) == ("diverged along the way and got a copy" in lines) == (name == "bred")
+    assert ("schedules" in lines) == ("diverged along the way, and went on from a copy" in lines) == (name == "bred")
     drawn = {path.name for path in plots.write(plan, result, folder)}
     assert drawn == {"learning_rate.png", "env.payment.png", "parallel.png"} | (
         {"schedules.png"} if name == "bred" else set()
@@ -293,6 +308,7 @@ def test_the_progress_line_counts_looks_and_names_the_best(capsys, halved):
 
 def test_the_program_that_is_needed_next_is_made_in_a_thread(monkeypatch):
     made = []
+    monkeypatch.setattr(trainer, "_shared", None)
 
     def population(plan, names, size, *rest):
         made.append((size, threading.current_thread() is threading.main_thread()))
@@ -337,8 +353,6 @@ def test_seeds_of_a_setting_are_trained_together():
 
 
 def test_the_command_halves_as_the_function_does(halved, tmp_path, capsys, programs):
-    from train.__main__ import main
-
     folder = tmp_path / "sweep"
     arguments = [
         "sweep", "ppo", "--env", "FiveChoices-v0", "--space", "learning_rate=grid(1e-3,1e30)",

@@ -8,24 +8,18 @@ import types
 import jax
 import numpy as np
 import pytest
+from tiny_sweeps import RUNS, SPACE
 
 import jaxenvs
 import train
 from train import ppo, presets
-from train.runs.plan import Plan, RunError
+from train.runs.plan import RunError
 from train.sweeps import sweep as driver
 from train.sweeps.distributions import grid, uniform
 from train.sweeps.members import chunk_path, read_curves
 from train.sweeps.plan import plan_sweep
 from train.sweeps.stored import read_sweep
 
-RUNS = Plan(
-    algorithm="ppo", env="FiveChoices-v0", constants={}, training={}, curve_as_trained=False,
-    config=ppo.Config(num_envs=4, num_steps=8, segment=4, epochs=1, minibatches=2, hidden=(4,)),
-    total_steps=128, seed=5,
-)  # fmt: skip
-# With steps this long, the values' loss is not finite any more.
-SPACE = {"learning_rate": grid(1e-3, 1e30), "env.payment": uniform(2.0, 3.0)}
 PLAN = plan_sweep(RUNS, SPACE, trials=4, seeds=2, evaluations=2, episodes=4, confirm=3, chunk=3)
 
 
@@ -140,7 +134,7 @@ def test_a_resumed_sweep_trains_only_what_is_missing(swept):
 def test_a_folder_of_another_sweep_or_of_none_is_refused(swept, tmp_path):
     folder, _ = swept
     other = dataclasses.replace(PLAN, seeds=3)
-    with pytest.raises(RunError, match="holds another sweep, with another seeds"):
+    with pytest.raises(RunError, match="holds another sweep, which differs in seeds"):
         driver.begin(other, folder, quiet=True)
     with pytest.raises(RunError, match="holds no sweep"):
         driver.resume(tmp_path)

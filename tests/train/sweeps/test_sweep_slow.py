@@ -1,6 +1,5 @@
 """Sweeps of every algorithm, and the command itself: they compile for long."""
 
-import dataclasses
 import json
 import pathlib
 import subprocess
@@ -19,7 +18,6 @@ from train.sweeps import sweep as driver
 from train.sweeps import trainer
 from train.sweeps.distributions import grid, loguniform, uniform
 from train.sweeps.plan import plan_sweep
-from train.sweeps.population import Population
 
 pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).parents[3]
@@ -56,7 +54,7 @@ def test_every_algorithm_can_be_swept_on_every_number_of_devices(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_every_algorithm_can_be_halved_and_bred(name, tmp_path, monkeypatch):
+def test_every_algorithm_can_be_halved_and_bred(name, tmp_path):
     env, config = SMALL[name]
     runs = Plan(
         algorithm=name, env=env, constants={}, training={}, curve_as_trained=False,
@@ -66,16 +64,12 @@ def test_every_algorithm_can_be_halved_and_bred(name, tmp_path, monkeypatch):
     common: dict[str, Any] = {"seeds": 1, "episodes": 2, "confirm": 3, "chunk": 3}
     halved = plan_sweep(runs, space, search="asha", trials=5, eta=2, rungs=1, **common)
     bred = plan_sweep(runs, space, search="pbt", trials=3, evaluations=2, quantile=0.4, **common)
-    programs = {}
-
-    def shared(plan, *rest):
-        key = repr((dataclasses.replace(plan, total_steps=0), *rest))
-        return programs[key] if key in programs else programs.setdefault(key, Population(plan, *rest))
-
-    monkeypatch.setattr(trainer, "Population", shared)
+    with trainer.shared_programs(ignoring=("total_steps",)) as programs:
+        results = {plan.search: driver.begin(plan, tmp_path / plan.search, quiet=True) for plan in (halved, bred)}
+    assert len(programs) == 1
     for plan in (halved, bred):
         folder = tmp_path / plan.search
-        found = driver.begin(plan, folder, quiet=True)
+        found = results[plan.search]
         assert not found.diverged
         assert {row.trial for row in found.table} == set(range(len(plan.settings)))
         # Some trials stop halfway; all of a population end.
@@ -84,7 +78,6 @@ def test_every_algorithm_can_be_halved_and_bred(name, tmp_path, monkeypatch):
         agent = train.load(folder, member=best.trial)
         assert (agent.steps, agent.plan.config.gamma) == (best.steps, found.setting["gamma"])
         assert np.isfinite(agent.evaluate(2)["mean"])
-    assert len(programs) == 1
     lines = (tmp_path / "pbt" / "lineage.csv").read_text().splitlines()
     assert [line.split(",")[3] != "" for line in lines[1:]].count(True) == 1
 
