@@ -266,6 +266,22 @@ PRESETS |= {
     ("td3", "Pendulum-v1"): Preset(
         total_steps=200_000, config={**_BOX, "learning_rate": 2e-3, "tau": 0.02, "noise": 0.5}, episodes=16384
     ),
+    ("sac", "MountainCarContinuous-v0"): Preset(
+        total_steps=249_856,
+        config={
+            "num_envs": 16,
+            "num_steps": 16,
+            "gradient_steps": 32,
+            "learning_starts": 16_384,
+            "capacity": 256_000,
+            "final_learning_rate": 0.02,
+            "gamma": 0.99998,
+            "tau": 0.03,
+            "n_step": 10,
+            "noise_correlation": 0.94,
+            "activation": "tanh",
+        },
+    ),
     ("sac", "Pendulum-v1"): Preset(
         total_steps=200_000, config={**_BOX, "learning_rate": 2e-3, "tau": 0.02}, episodes=16384
     ),
