@@ -110,7 +110,7 @@ def softened(matrix, held):
     for last in range(len(matrix) - 1, 0, -1):
         own = left[last][last]
         sound = held[last - 1] & (own > 1e-3 * matrix[last][last])
-        scale = jnp.where(sound, 1 / own, 0.0)
+        scale = jnp.where(sound, 1 / jnp.where(sound, own, 1.0), 0.0)
         left = [[left[i][j] - left[i][last] * left[last][j] * scale for j in range(last)] for i in range(last)]
     return left[0][0]
 
@@ -122,7 +122,9 @@ def compliance_of(drive, stiffness):
     is the old one times (1 - share * stiffness)**ITERATIONS.
     """
     part = jnp.clip(drive.share * stiffness, 1e-6, 0.99)
-    return jnp.where(drive.free, part / drive.share / jnp.expm1(-ITERATIONS * jnp.log1p(-part)), 0.0)
+    # Beyond 80 nothing is left of the missing speed, and the gradient of a larger exponential is not finite.
+    exponent = jnp.minimum(-ITERATIONS * jnp.log1p(-part), 80.0)
+    return jnp.where(drive.free, part / drive.share / jnp.expm1(exponent), 0.0)
 
 
 def solve(motion, legs, guesses, friction):

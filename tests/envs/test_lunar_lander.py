@@ -411,6 +411,24 @@ def test_a_motor_is_as_slow_as_its_iterations(stiffness):
     assert solved == pytest.approx(impulse, rel=1e-4)
 
 
+@pytest.mark.parametrize("stiffness", [17.0, 400.0, 600.0])
+def test_a_motors_compliance_has_a_finite_gradient(stiffness):
+    def compliance(stiffness):
+        return solver.compliance_of(solver.Drive(-1.0, 1.0, 0.0, 0.0, True, 0.0018), stiffness)
+
+    assert np.isfinite(jax.grad(compliance)(stiffness))
+
+
+def test_a_softened_stiffness_has_a_finite_gradient_where_a_row_is_eliminated():
+    def softened(x):
+        half = jnp.float32(0.5)
+        matrix = [[jnp.float32(2.0), half, half], [half, x, x], [half, x, x]]
+        return solver.softened(matrix, [jnp.asarray(True)] * 2)
+
+    # 2 - 0.25 / x
+    assert float(jax.grad(softened)(jnp.float32(1.0))) == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize("held", [(False,) * 4, (True, False, True, False), (True,) * 4])
 def test_held_rows_soften_a_joint(held):
     half = np.random.default_rng(0).normal(size=(5, 5))
