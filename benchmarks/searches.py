@@ -28,7 +28,7 @@ from benchmarks.common import load, save_into
 
 TRIALS = 30
 NAME = "sweeps_searches"
-#: What decides a row. `design` is what only the search itself is told.
+#: What decides a row. `design` has the options of the search alone.
 KEY = "env", "run_steps", "metric", "search", "design", "repetition"
 SPACE = {
     "learning_rate": ("loguniform", 1e-5, 1e-1), "gamma": ("uniform", 0.9, 0.999), "clip": ("uniform", 0.05, 0.5),
@@ -87,7 +87,7 @@ def once(env, search, repetition, options):
 
 
 def design_of(search, options):
-    """(what only this search is told, as text, and as arguments of `train.sweep`)."""
+    """(the options of this search alone, as text, and as arguments of `train.sweep`)."""
     looks = options.eta**options.rungs
     if search == "asha":
         text = f"{options.trials} trials, eta {options.eta}, rungs {options.rungs}"

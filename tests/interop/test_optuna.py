@@ -205,7 +205,7 @@ def test_a_sweep_killed_twice_with_kill_9_and_run_again_is_one_that_was_not(tmp_
         assert process.returncode == 0, error
 
     def kill_after(chunks):
-        """Kills the sweep as soon as so many chunks are there."""
+        """Kills the sweep as soon as that number of chunks is written."""
         process, there = start(tmp_path / "killed"), tmp_path / "killed" / "chunks"
         while process.poll() is None and len(list(there.glob("*.npz"))) < chunks:
             time.sleep(0.002)

@@ -23,7 +23,7 @@ def checked_options(search, given, fixed, *, trials, seeds, evaluations):
     Args:
         search: one of `SEARCHES`.
         given: dict of option to value; None stands for the default.
-            eta: of "asha", an integer of at least 2: one of so many trials continues at each rung.
+            eta: of "asha", an integer of at least 2: one of `eta` trials continues at each rung.
             rungs: of "asha", an integer of at least 1: how often a trial is judged before its end.
             quantile: of "pbt", above 0 and at most 0.5: the part of the trials that is replaced at each evaluation, and
                 the part that is copied.

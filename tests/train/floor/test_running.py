@@ -50,6 +50,6 @@ def test_rewards_are_divided_by_the_deviation_of_returns_where_the_config_says_s
 def test_returns_are_discounted_over_steps_and_end_with_episodes():
     reward, done = jnp.array([[2.0, 1.0], [2.0, 1.0]]), jnp.array([[False, True], [False, False]])
     moments, discounted = running.returns(CONFIG, SEEN, reward, done)
-    # 8 / 2 + 2 = 6, 6 / 2 + 2 = 5; and 1, then 1 from anew.
+    # 8 / 2 + 2 = 6, 6 / 2 + 2 = 5; and 1, then 1 again from 0.
     assert discounted.tolist() == [5.0, 1.0] and moments.count == 6
     assert float(moments.mean) == pytest.approx((6 + 5 + 1 + 1) / 6)

@@ -75,7 +75,7 @@ def said(tmp_path, name):
 
 
 def kill(processes, lost, folder, rows, tmp_path, name):
-    """Kills a process once there are so many rows of figures: the other says it, and ends within a minute."""
+    """Kills a process once it has written that number of rows: the other says it, and ends within a minute."""
     other = processes[1 - lost]
     while len(figures(folder)) < rows and all(process.poll() is None for process in processes):
         time.sleep(0.02)
