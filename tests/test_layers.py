@@ -42,7 +42,7 @@ JAXENVS = [
     {"jaxenvs.__main__"},
 ]
 TRAIN = [
-    {"train.floor", "train.output"},
+    {"train.floor", "train.output", "train.tuned"},
     {"train.algorithm"},
     {"train.ppo", "train.dqn", "train.pqn", "train.td3", "train.sac"},
     {"train.presets"},

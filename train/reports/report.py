@@ -9,9 +9,10 @@ from jaxenvs import Environment
 from jaxenvs.render import film
 
 from ..floor.evaluate import evaluate
-from ..presets import ALGORITHMS, REFERENCES
+from ..presets import ALGORITHMS
 from ..runs.compiling import compiled, run_once
 from ..runs.log import read_rows
+from ..tuned import REFERENCES
 from .curve import save_curve
 from .episodes import Frames, Part
 
