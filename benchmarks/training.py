@@ -30,7 +30,7 @@ import jax
 import numpy as np
 
 import jaxenvs
-from benchmarks.common import RESULTS, commit, save, spread, take_turns
+from benchmarks.common import save, save_into, spread, take_turns
 from benchmarks.peers.serving import serve
 from jaxenvs.devices import num_cores
 from train import ppo
@@ -202,11 +202,8 @@ def learn_all(ids, seeds, jobs, keep, **how):
             shares.put(share)
 
     with ThreadPoolExecutor(jobs) as pool:
-        rows = list(pool.map(one, [(id, seed) for id in ids for seed in seeds]))
-    path = RESULTS / f"{name}.json"
-    old = json.loads(path.read_text())["rows"] if path.exists() else []
-    new = {(row["id"], row["seed"]): row for row in [*old, *rows]}
-    save(name, [new[key] for key in sorted(new)])
+        for row in pool.map(one, [(id, seed) for id in ids for seed in seeds]):
+            save_into(name, [row], ("id", "seed"), any_machine=True)
 
 
 def learn(id, seed, cores, keep, *, algorithm, preset, keys):
@@ -216,23 +213,24 @@ def learn(id, seed, cores, keep, *, algorithm, preset, keys):
         out = (Path(keep) if keep else Path(folder)) / f"{id}-{seed}"
         command = [algorithm, "--env", id, *chosen, "--seed", str(seed), "--out", str(out), "--quiet", "--keys", keys]
         pin = functools.partial(os.sched_setaffinity, 0, cores) if hasattr(os, "sched_setaffinity") else None
-        began = time.perf_counter()
+        began = time.time()
         subprocess.run([sys.executable, "-m", "train", *command], check=True, stdout=subprocess.DEVNULL, preexec_fn=pin)
-        seconds = time.perf_counter() - began
+        seconds, seconds_trained = time.time() - began, (out / "metrics.jsonl").stat().st_mtime - began
         evaluation = json.loads((out / "evaluation.json").read_text())
         last = read_rows(out / "metrics.jsonl")[-1]
         share, gradient_steps = reached(out), gradient_steps_of(out)
     row = {
         "id": id,
         "seed": seed,
+        # From the start of the process: to its end, with evaluation, curve and film, and to the end of training.
         "seconds": round(seconds, 1),
+        "seconds_trained": round(seconds_trained, 1),
         "cores": len(cores),
         "steps": last["steps"],
         "gradient_steps": gradient_steps,
         "curve_last": last["eval_mean"],
         **{name: evaluation[name] for name in ("mean", "standard_error", "episodes")},
         **share,
-        "commit": commit(),
     }
     print(row, flush=True)
     return row
