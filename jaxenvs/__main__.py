@@ -22,11 +22,11 @@ _RESERVED_FILES = {*sys.stdlib_module_names, "gymnasium", "jax", "jaxenvs", "jax
 TRAINING = {
     "train": "train an agent: jaxenvs train ppo --env ID",
     "evaluate": "evaluate a run's policy",
-    "resume": "continue a run from its last checkpoint, or prolong it",
-    "record": "film a run's agent, or a random policy, into a file",
-    "watch": "watch a run's agent in a window",
-    "export": "write a run's policy for use elsewhere: StableHLO, NumPy, ONNX and a C header",
-    "sweep": "try many settings of an algorithm: jaxenvs sweep ppo --env ID --space ...",
+    "resume": "continue a run or a sweep from its last checkpoint, or prolong a run",
+    "record": "record a film of a run's agent, or of a random policy",
+    "watch": "show a run's agent in a window",
+    "export": "export a run's policy to StableHLO, NumPy, ONNX and a C header",
+    "sweep": "search for good hyperparameters: jaxenvs sweep ppo --env ID --space ...",
 }
 #: What the trainers import, which the extra `train` installs.
 TRAINERS_NEED = ("chex", "flax", "imageio_ffmpeg", "matplotlib", "optax", "PIL", "tensorboardX", "tqdm")
@@ -233,17 +233,17 @@ def _parser():
     )  # fmt: skip
     new.set_defaults(command=_new)
     new.add_argument("path", type=Path, metavar="FILE", help="the file, such as my_env.py; it must not exist")
-    new.add_argument("--continuous", action="store_true", help="continuous actions instead of discrete ones")
-    new.add_argument("--name", help="the class's name (default: from the file name, MyEnv for my_env.py)")
+    new.add_argument("--continuous", action="store_true", help="use continuous actions instead of discrete ones")
+    new.add_argument("--name", help="name of the class (default: from the file name, MyEnv for my_env.py)")
     check = _command(
-        "check", commands.add_parser, "check an environment's contract, and say what to fix",
+        "check", commands.add_parser, "check an environment, and say what to fix",
         "jaxenvs check my_env.py:MyEnv", "jaxenvs check CartPole-v1 --json cartpole.json",
     )  # fmt: skip
     check.set_defaults(command=_check)
     check.add_argument(
-        "env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id; its code is executed"
+        "env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id; the code is executed"
     )
-    check.add_argument("--json", type=Path, metavar="FILE", help="also write what was checked and measured into a file")
+    check.add_argument("--json", type=Path, metavar="FILE", help="also write the results and measurements to a file")
     listing = _command(
         "list", commands.add_parser, "list the registered environments, their spaces and time limits",
         "jaxenvs list", "jaxenvs list | grep Box",
@@ -269,9 +269,11 @@ def _add_play(commands):
     )  # fmt: skip
     play.set_defaults(command=_play)
     play.add_argument("env", metavar="ID", help="a registered id, my_env.py:MyEnv or package.module:MyEnv")
-    play.add_argument("--seed", type=int, default=0, help="of the episodes")
-    play.add_argument("--fps", type=float, help="steps per second, 0 to wait for a key (default: by environment)")
-    play.add_argument("--record", type=Path, metavar="FILE", help="film what is played, .mp4 or .gif")
+    play.add_argument("--seed", type=int, default=0, help="seed of the episodes (default: 0)")
+    play.add_argument(
+        "--fps", type=float, help="steps per second; 0 waits for a key (default: depends on the environment)"
+    )
+    play.add_argument("--record", type=Path, metavar="FILE", help="record a film of the episodes, .mp4 or .gif")
     add_set(play)
 
 

@@ -80,7 +80,7 @@ def _run(options):
 
 
 def _parser(program="python -m train"):
-    text = "Train agents, and look at what they learned."
+    text = "Train agents, evaluate them, and record films of them."
     ppo = f"{program.removesuffix(' train')} train ppo"
     examples = f"{ppo} --env HeartPole-v0", f"{ppo} --env CartPole-v1 --until 475"
     parser = Parser(prog=program, description=text, epilog=epilog(*examples), formatter_class=Raw)
@@ -112,12 +112,12 @@ def _add_algorithm(subparsers, program, name, algorithm):
 
 
 def _add_resume(subparsers, program):
-    text = "resume a run from its last checkpoint, or a sweep"
+    text = "resume a run or a sweep from its last checkpoint"
     examples = f"{program} resume runs/HeartPole-v0-ppo-1", f"{program} resume runs/mine --total-steps 2_000_000"
     resume = subparsers.add_parser("resume", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     resume.set_defaults(command=commands.resume)
-    resume.add_argument("run", type=Path, help="the run's folder")
-    resume.add_argument("--total-steps", type=integer, help="prolong the run: its steps, with those it has made")
+    resume.add_argument("run", type=Path, help="the folder of the run or sweep")
+    resume.add_argument("--total-steps", type=integer, help="prolong the run to this total number of steps")
     resume.add_argument(
         "--accept-changes", action="store_true",
         help="resume although the environment's file, the seed or a hyperparameter has changed",
@@ -127,7 +127,7 @@ def _add_resume(subparsers, program):
 
 
 def _add_evaluate(subparsers, program):
-    text = "evaluate a run's policy: a table on a terminal, JSON otherwise"
+    text = "evaluate a run's policy; print a table on a terminal, JSON otherwise"
     examples = (
         f"{program} evaluate runs/HeartPole-v0-ppo-1 --episodes 16384",
         f"{program} evaluate runs/mine --seed 1 --set heart_attack_proclivity=0.3",
@@ -135,15 +135,17 @@ def _add_evaluate(subparsers, program):
     evaluate = subparsers.add_parser("evaluate", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     evaluate.set_defaults(command=commands.evaluate)
     evaluate.add_argument("run", type=Path, help="the run's folder")
-    evaluate.add_argument("--episodes", type=integer, default=1000, help="full episodes, played in parallel")
-    evaluate.add_argument("--seed", type=seed, default=0, help="of the episodes")
-    evaluate.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
+    evaluate.add_argument("--episodes", type=integer, default=1000, help="number of full episodes, run in parallel")
+    evaluate.add_argument("--seed", type=seed, default=0, help="seed of the episodes")
+    evaluate.add_argument(
+        "--stochastic", action="store_true", help="sample actions instead of taking the most likely ones"
+    )
     add_set(evaluate)
     add_trust(evaluate)
 
 
 def _add_record(subparsers, program):
-    text = "film a run's agent, or a random policy, into a file"
+    text = "record a film of a run's agent, or of a random policy"
     examples = (
         f"{program} record runs/HeartPole-v0-ppo-1 --to heartpole.mp4",
         f"{program} record CartPole-v1 --random --to cartpole.gif --episodes 3",
@@ -151,32 +153,36 @@ def _add_record(subparsers, program):
     record = subparsers.add_parser("record", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     record.set_defaults(command=commands.record)
     record.add_argument("what", metavar="RUN|ID", help="a run's folder, a registered id, or my_env.py:MyEnv")
-    record.add_argument("--to", type=Path, required=True, metavar="FILE", help="the film, ending in .mp4 or .gif")
-    record.add_argument("--episodes", type=integer, help="how many (default: as many as fit into 14 s)")
-    record.add_argument("--seed", type=seed, default=0, help="of the episodes")
+    record.add_argument("--to", type=Path, required=True, metavar="FILE", help="file of the film, .mp4 or .gif")
+    record.add_argument("--episodes", type=integer, help="number of episodes (default: as many as fit into 14 s)")
+    record.add_argument("--seed", type=seed, default=0, help="seed of the episodes")
     policy = record.add_mutually_exclusive_group()
-    policy.add_argument("--random", action="store_true", help="random actions; an id has no other policy")
-    policy.add_argument("--untrained", action="store_true", help="the policy with which the run began")
+    policy.add_argument("--random", action="store_true", help="use random actions; required for an id")
+    policy.add_argument("--untrained", action="store_true", help="use the policy before training")
     add_set(record)
     add_trust(record)
 
 
 def _add_watch(subparsers, program):
-    text = "watch a run's agent in a window, until it is closed"
+    text = "show a run's agent in a window, until you close it"
     examples = f"{program} watch runs/HeartPole-v0-ppo-1", f"{program} watch runs/mine --best --stochastic"
     watch = subparsers.add_parser("watch", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     watch.set_defaults(command=commands.watch)
     watch.add_argument("run", type=Path, help="the run's folder")
-    watch.add_argument("--best", action="store_true", help="the checkpoint with the best evaluation, not the newest")
-    watch.add_argument("--stochastic", action="store_true", help="sample actions instead of the most likely ones")
-    watch.add_argument("--seed", type=seed, default=0, help="of the episodes")
+    watch.add_argument(
+        "--best", action="store_true", help="use the checkpoint with the best evaluation, not the newest"
+    )
+    watch.add_argument(
+        "--stochastic", action="store_true", help="sample actions instead of taking the most likely ones"
+    )
+    watch.add_argument("--seed", type=seed, default=0, help="seed of the episodes")
     watch.add_argument("--fps", type=finite, help="steps per second (default: the environment's frames per second)")
     add_set(watch)
     add_trust(watch)
 
 
 def _add_export(subparsers, program):
-    text = "write a run's policy for use elsewhere: StableHLO, NumPy, ONNX and a C header"
+    text = "export a run's policy to StableHLO, NumPy, ONNX and a C header"
     examples = (
         f"{program} export runs/HeartPole-v0-ppo-1 --to policy",
         f"{program} export runs/mine --to policy --forms numpy,c --best",
@@ -184,12 +190,14 @@ def _add_export(subparsers, program):
     export = subparsers.add_parser("export", **described(text), epilog=epilog(*examples), formatter_class=Formatter)
     export.set_defaults(command=commands.export)
     export.add_argument("run", type=Path, help="the run's folder")
-    export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a folder that does not exist yet")
+    export.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="the output folder; it must not exist")
     export.add_argument(
         "--forms", type=names_of("stablehlo", "numpy", "onnx", "c"), metavar="NAMES",
-        help="some of stablehlo,numpy,onnx,c (default: all that can express the policy)",
+        help="some of stablehlo,numpy,onnx,c (default: all that support the policy)",
     )  # fmt: skip
-    export.add_argument("--best", action="store_true", help="the checkpoint with the best evaluation, not the newest")
+    export.add_argument(
+        "--best", action="store_true", help="use the checkpoint with the best evaluation, not the newest"
+    )
     add_trust(export)
 
 
@@ -197,18 +205,18 @@ def _add_training_options(command, algorithm):
     command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
     command.add_argument(
         "--preset", metavar="NAME",
-        help="another preset than the environment's usual one: accelerator, for GPUs and TPUs (ppo, pqn), few-steps, "
-        "for few steps of the environment, or a JSON file that a sweep wrote",
+        help="use another preset: accelerator, for GPUs and TPUs (ppo, pqn), few-steps, for few environment steps, or "
+        "a JSON file from a sweep",
     )  # fmt: skip
     command.add_argument("--total-steps", type=integer, help="environment steps of the run (default: the preset's)")
     command.add_argument(
         "--until", type=finite, metavar="RETURN",
-        help="end the run when the evaluation of its curve, the mean return of 1024 full episodes, reaches this",
+        help="end the run when an evaluation of the curve, the mean return of 1024 full episodes, reaches this return",
     )  # fmt: skip
-    command.add_argument("--seed", type=seed, default=0, help="of everything random")
+    command.add_argument("--seed", type=seed, default=0, help="seed of all random numbers")
     command.add_argument(
         "--keys", choices=("ordinary", "fast"), default="ordinary",
-        help="the random numbers: JAX's own, or those of jaxenvs.random.fast",
+        help="the random number generator: JAX's own, or jaxenvs.random.fast",
     )  # fmt: skip
     command.add_argument("--out", help="the run's folder (default: the first free runs/ENV-ALGORITHM-N)")
     add_set(command)
@@ -217,30 +225,30 @@ def _add_training_options(command, algorithm):
 
 
 def _add_report_options(command):
-    command.add_argument("--episodes", type=integer, help="episodes of the last evaluation (default: the preset's)")
+    command.add_argument("--episodes", type=integer, help="episodes of the final evaluation (default: the preset's)")
     command.add_argument(
-        "--film-episodes", type=integer, help="episodes of the film, 0 for none (default: as many as fit into 14 s)"
+        "--film-episodes", type=integer, help="episodes of the film; 0 for no film (default: as many as fit into 14 s)"
     )
     command.add_argument(
         "--devices",
         type=integer,
-        help="how many share the training (default: as many processor cores as are worth it)",
+        help="number of devices (default: as many processor cores as make the run faster)",
     )
     command.add_argument(
         "--save-every", type=seconds, default=30.0, metavar="SECONDS",
-        help="the longest time between two checkpoints, such as 30 or 30s; a run makes at least 40",
+        help="longest time between two checkpoints, such as 30 or 30s; a run also saves at points of its curve",
     )  # fmt: skip
-    command.add_argument("--keep", type=integer, default=2, help="how many of the newest checkpoints are kept")
+    command.add_argument("--keep", type=integer, default=2, help="number of checkpoints to keep")
     add_tracker(command)
-    command.add_argument("--quiet", action="store_true", help="no progress")
+    command.add_argument("--quiet", action="store_true", help="do not show the progress")
     command.add_argument(
         "--distributed", action="store_true",
-        help="train in several processes, on one machine or many, that a cluster (Slurm, Open MPI, Kubernetes) or the "
-        "next three options name; --devices is then for each process",
+        help="train in several processes, on one or several machines; a cluster (Slurm, Open MPI, Kubernetes) or the "
+        "next three options define them, and --devices is the number for each process",
     )  # fmt: skip
-    command.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
-    command.add_argument("--num-processes", type=integer, metavar="N", help="how many processes there are")
-    command.add_argument("--process-id", type=integer, metavar="I", help="the number of this one, from 0")
+    command.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
+    command.add_argument("--num-processes", type=integer, metavar="N", help="number of processes")
+    command.add_argument("--process-id", type=integer, metavar="I", help="number of this process, from 0")
 
 
 if __name__ == "__main__":

@@ -51,31 +51,31 @@ ACTIONS = acts_in("dqn", "discrete")
 class Config:
     """Hyperparameters. Rates are leaves, which `vmap` can batch; counts, switches and names are static."""
 
-    #: Step size of Adam at the start.
+    #: Learning rate of Adam at the start.
     learning_rate: float = constant(1e-3, low=0.0)
-    #: Step size at the end of the schedule, as a fraction of that at the start.
+    #: Learning rate at the end of the schedule, as a fraction of the initial one.
     final_learning_rate: float = constant(0.1, low=0.0)
-    #: Updates over which the step size changes linearly; 0 is the length of the run.
+    #: Updates over which the learning rate changes linearly; 0 is the length of the run.
     schedule_updates: float = constant(0.0, low=0.0)
     #: Discount per step.
     gamma: float = constant(0.99, low=0.0, high=1.0)
     #: Probability of a random action at the start.
     epsilon: float = constant(1.0, low=0.0, high=1.0)
-    #: Probability of a random action at the end of exploration, as a fraction of that at the start.
+    #: Probability of a random action at the end of exploration, as a fraction of the initial one.
     final_epsilon: float = constant(0.05, low=0.0, high=1.0)
-    #: Part of schedule_updates over which epsilon changes linearly.
+    #: Fraction of schedule_updates over which epsilon changes linearly.
     exploration_fraction: float = constant(0.2, low=0.0, high=1.0)
-    #: Part of the way that the target network goes towards the other at each of its updates; 1 copies.
+    #: Fraction by which each update moves the target network towards the network that learns; 1 copies.
     tau: float = constant(0.02, low=0.0, high=1.0)
     #: Maximum global norm of a gradient.
     max_grad_norm: float = constant(10.0, above=0.0)
     #: Environments stepped together.
     num_envs: int = static(8, low=1)
-    #: Steps per environment and update.
+    #: Steps of each environment per update.
     num_steps: int = static(8, low=1)
     #: Gradient steps per update.
     gradient_steps: int = static(16, low=1, high=10_000)
-    #: Transitions of a gradient step.
+    #: Transitions per gradient step.
     batch_size: int = static(128, low=1)
     #: Transitions that the replay buffer holds, over all environments.
     capacity: int = static(65_536, low=1)
@@ -83,21 +83,21 @@ class Config:
     learning_starts: int = static(1024, low=1)
     #: Gradient steps from one update of the target network to the next.
     target_every: int = static(1, low=1, high=200_000)
-    #: Steps of reward in a target.
+    #: Number of rewards in an n-step target.
     n_step: int = static(1, low=1)
-    #: Quantiles of the return that are learned for each action; 1 learns the mean.
+    #: Quantiles of the return to learn for each action; 1 learns the mean.
     quantiles: int = static(1, low=1)
-    #: Let the learning network choose the action that the target network values.
+    #: Use double DQN: the network that learns chooses the action of the target.
     double: bool = static(True)
-    #: Make the values of actions of a state's value and advantages.
+    #: Use a dueling network: a state value and advantages of the actions.
     dueling: bool = static(False)
     #: Huber loss, linear beyond an error of 1; if False, the squared error.
     huber: bool = static(True)
-    #: Standardise observations by running moments.
+    #: Normalise observations with their running mean and standard deviation.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
     scale_rewards: bool = static(True)
-    #: Start the first episodes at random ages, so that they do not all reach their time limit together.
+    #: Start the first episodes at random step counts, so that they do not all reach the time limit together.
     stagger: bool = static(True)
     #: Normalise the outputs of each hidden layer of mlp.
     layer_norm: bool = static(False)

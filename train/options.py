@@ -91,15 +91,15 @@ def add_trust(command):
     """The flag of commands that execute what a run's folder names."""
     command.add_argument(
         "--trust", action="store_true",
-        help="execute the environment's file although it is outside the working directory",
+        help="execute the environment's file even if it is outside the working directory",
     )  # fmt: skip
 
 
 def add_tracker(command):
-    """The flag that sends figures to a tracker."""
+    """The flag that sends metrics to a tracker."""
     command.add_argument(
         "--tracker", metavar="MODULE",
-        help="send the figures to a tracker: wandb, or another module with its init, log and finish",
+        help="send the metrics to a tracker: wandb, or another module with the same init, log and finish",
     )  # fmt: skip
 
 

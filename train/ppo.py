@@ -47,15 +47,15 @@ ACTIONS = acts_in("ppo", "discrete", "choices", "box")
 class Config:
     """Hyperparameters. Rates are leaves, which `vmap` can batch; counts, switches and names are static."""
 
-    #: Step size of Adam at the start.
+    #: Learning rate of Adam at the start.
     learning_rate: float = constant(1e-3, low=0.0)
-    #: Step size at the end of the schedule, as a fraction of that at the start.
+    #: Learning rate at the end of the schedule, as a fraction of the initial one.
     final_learning_rate: float = constant(0.0, low=0.0)
     #: Updates over which rates change linearly; 0 is the length of the run.
     schedule_updates: float = constant(0.0, low=0.0)
     #: Discount per step.
     gamma: float = constant(0.99, low=0.0, high=1.0)
-    #: Decay of the advantage trace.
+    #: Lambda of the generalised advantage estimate (GAE).
     lambda_: float = constant(0.95, low=0.0, high=1.0)
     #: Clipping range of the probability ratio around 1 (epsilon in the paper).
     clip: float = constant(0.2, above=0.0)
@@ -65,7 +65,7 @@ class Config:
     value_cost: float = constant(0.5, low=0.0)
     #: Weight of the policy's entropy at the start.
     entropy_bonus: float = constant(0.0, low=0.0)
-    #: Weight of the entropy at the end of the schedule, as a fraction of that at the start.
+    #: Weight of the entropy at the end of the schedule, as a fraction of the initial one.
     final_entropy_bonus: float = constant(1.0, low=0.0)
     #: Maximum global norm of a gradient.
     max_grad_norm: float = constant(0.5, above=0.0)
@@ -73,7 +73,7 @@ class Config:
     log_std: float = constant(0.0, low=-20.0, high=10.0)
     #: Environments stepped together.
     num_envs: int = static(256, low=1)
-    #: Steps per environment and update.
+    #: Steps of each environment per update.
     num_steps: int = static(128, low=1)
     #: Passes over the data of an update.
     epochs: int = static(4, low=1, high=10_000)
@@ -87,15 +87,15 @@ class Config:
     hidden: tuple[int, ...] = static((64, 64))
     #: Activation of mlp: tanh, relu, elu, gelu, silu, sigmoid or linear.
     activation: str = static("tanh")
-    #: Standardise observations by running moments.
+    #: Normalise observations with their running mean and standard deviation.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
     scale_rewards: bool = static(True)
-    #: Standardise advantages per minibatch.
+    #: Normalise the advantages of each minibatch.
     normalise_advantages: bool = static(True)
-    #: Start the first episodes at random ages, so that they do not all reach their time limit together.
+    #: Start the first episodes at random step counts, so that they do not all reach the time limit together.
     stagger: bool = static(True)
-    #: Clip the value loss as the objective is clipped.
+    #: Clip the value loss in the same way as the policy objective.
     clip_values: bool = static(False)
 
 

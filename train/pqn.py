@@ -48,27 +48,27 @@ ACTIONS = acts_in("pqn", "discrete")
 class Config:
     """Hyperparameters. Rates are leaves, which `vmap` can batch; counts, switches and names are static."""
 
-    #: Step size of Adam at the start.
+    #: Learning rate of Adam at the start.
     learning_rate: float = constant(1e-3, low=0.0)
-    #: Step size at the end of the schedule, as a fraction of that at the start.
+    #: Learning rate at the end of the schedule, as a fraction of the initial one.
     final_learning_rate: float = constant(0.0, low=0.0)
-    #: Updates over which the step size changes linearly; 0 is the length of the run.
+    #: Updates over which the learning rate changes linearly; 0 is the length of the run.
     schedule_updates: float = constant(0.0, low=0.0)
     #: Discount per step.
     gamma: float = constant(0.99, low=0.0, high=1.0)
-    #: Decay of the trace of returns.
+    #: Lambda of the lambda-return.
     lambda_: float = constant(0.9, low=0.0, high=1.0)
     #: Probability of a random action at the start.
     epsilon: float = constant(1.0, low=0.0, high=1.0)
-    #: Probability of a random action at the end of exploration, as a fraction of that at the start.
+    #: Probability of a random action at the end of exploration, as a fraction of the initial one.
     final_epsilon: float = constant(0.05, low=0.0, high=1.0)
-    #: Part of schedule_updates over which epsilon changes linearly.
+    #: Fraction of schedule_updates over which epsilon changes linearly.
     exploration_fraction: float = constant(0.2, low=0.0, high=1.0)
     #: Maximum global norm of a gradient.
     max_grad_norm: float = constant(10.0, above=0.0)
     #: Environments stepped together.
     num_envs: int = static(128, low=1)
-    #: Steps per environment and update.
+    #: Steps of each environment per update.
     num_steps: int = static(32, low=1)
     #: Passes over the data of an update.
     epochs: int = static(2, low=1, high=10_000)
@@ -80,11 +80,11 @@ class Config:
     huber: bool = static(False)
     #: Normalise the outputs of each hidden layer of mlp.
     layer_norm: bool = static(True)
-    #: Standardise observations by running moments.
+    #: Normalise observations with their running mean and standard deviation.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
     scale_rewards: bool = static(True)
-    #: Start the first episodes at random ages, so that they do not all reach their time limit together.
+    #: Start the first episodes at random step counts, so that they do not all reach the time limit together.
     stagger: bool = static(True)
     #: The body of the network: mlp, cnn or small-cnn (from Python also a flax.linen module).
     network: Any = static("mlp")

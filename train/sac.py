@@ -52,37 +52,37 @@ ACTIONS = acts_in("sac", "box")
 class Config:
     """Hyperparameters. Rates are leaves, which `vmap` can batch; counts, switches and names are static."""
 
-    #: Step size of Adam at the start, for actor, critics and the temperature.
+    #: Learning rate of Adam at the start, for actor, critics and the temperature.
     learning_rate: float = constant(1e-3, low=0.0)
-    #: Step size at the end of the schedule, as a fraction of that at the start.
+    #: Learning rate at the end of the schedule, as a fraction of the initial one.
     final_learning_rate: float = constant(0.1, low=0.0)
-    #: Correlation of the noise of neighbouring steps: 0 is independent noise, near 1 it lasts.
+    #: Correlation of the noise of consecutive steps: 0 is independent noise, near 1 it changes slowly.
     noise_correlation: float = constant(0.0, low=0.0, below=1.0)
     #: Updates over which rates change linearly; 0 is the length of the run.
     schedule_updates: float = constant(0.0, low=0.0)
     #: Discount per step.
     gamma: float = constant(0.99, low=0.0, high=1.0)
-    #: Part of the way that targets move to the parameters, with each gradient step.
+    #: Fraction by which each gradient step moves the target networks towards the parameters.
     tau: float = constant(0.005, low=0.0, high=1.0)
-    #: Weight of the entropy against the reward at the start (alpha in the paper).
+    #: Initial weight of the entropy relative to the reward (alpha in the paper).
     temperature: float = constant(1.0, above=0.0)
-    #: Whether the temperature is learned; it stays as it is otherwise.
+    #: Learn the temperature; otherwise it does not change.
     learn_temperature: bool = static(True)
-    #: Entropy for each axis of the action that the temperature is learned for, in nats.
+    #: Target entropy per action axis for learning the temperature, in nats.
     target_entropy: float = -1.0
     #: Environments stepped together.
     num_envs: int = static(8, low=1)
-    #: Steps per environment and update.
+    #: Steps of each environment per update.
     num_steps: int = static(8, low=1)
     #: Gradient steps per update.
     gradient_steps: int = static(32, low=1, high=10_000)
-    #: Transitions of a gradient step.
+    #: Transitions per gradient step.
     batch_size: int = static(128, low=1)
     #: Transitions that the replay buffer holds, over all environments.
     capacity: int = static(262_144, low=1)
     #: Steps with random actions before the first update, over all environments.
     learning_starts: int = static(1024, low=1)
-    #: Steps of reward in a target.
+    #: Number of rewards in an n-step target.
     n_step: int = static(1, low=1)
     #: The body of actor and critics: mlp (from Python also a flax.linen module).
     network: Any = static("mlp")
@@ -92,11 +92,11 @@ class Config:
     activation: str = static("relu")
     #: Normalise the outputs of each hidden layer of mlp.
     layer_norm: bool = static(False)
-    #: Standardise observations by running moments.
+    #: Normalise observations with their running mean and standard deviation.
     normalise_observations: bool = static(True)
     #: Divide rewards by the running standard deviation of the discounted return.
     scale_rewards: bool = static(True)
-    #: Start the first episodes at random ages, so that they do not all reach their time limit together.
+    #: Start the first episodes at random step counts, so that they do not all reach the time limit together.
     stagger: bool = static(True)
 
 

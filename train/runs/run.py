@@ -40,7 +40,7 @@ def begin(plan, folder, *, quiet=False, devices=1, save_every=30.0, keep=2, trac
         folder: a folder that does not exist yet or is empty.
         quiet: show no progress.
         devices: how many share the work, of all processes; results depend on it only by rounding.
-        save_every: seconds between two checkpoints, at most; there are at least forty in a run.
+        save_every: seconds between two checkpoints, at most; a run also saves at points of its curve.
         keep: how many of the newest checkpoints are kept, at least 1.
         tracker: a module or its name, as `tracker.Tracker` takes it; None for none.
     Returns:
