@@ -1,8 +1,8 @@
-"""jaxenvs: reinforcement-learning environments as pure, jitted functions, stepped in large batches.
+"""jaxenvs: reinforcement-learning environments as pure, jitted functions that step large batches.
 
 env = jaxenvs.make("HeartPole-v0")                              one environment: env.reset(key), env.step(...)
 envs = jaxenvs.make_vec("HeartPole-v0", num_envs=65_536)        a batch, with time limit and autoreset
-jaxenvs.rollout(envs, policy, key, state, obs, num_steps)       a policy in a batch, scanned on the device
+jaxenvs.rollout(envs, policy, key, state, obs, num_steps)       run a policy in a batch, as a scan on the device
 """
 
 import importlib

@@ -21,13 +21,13 @@ _KIND_WORDS = {bool: "True or False", int: "an integer", float: "a number"}
 def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
     """Declares a physical constant and its allowed values.
 
-    A plain default (`gravity: float = 9.8`) declares one that may be any finite number.
+    A field with a plain default (`gravity: float = 9.8`) is a constant that may be any finite number.
 
     Args:
-        default: float, int, bool, or a (nested) tuple of floats for an array constant; it sets the kind of every
-            later value: a float constant is stored as a Python float or a float32 array.
+        default: float, int, bool, or a (nested) tuple of floats for an array constant. Other values must have the same
+            kind: a float constant is stored as a Python float or a float32 array.
         low, high: the smallest and the largest allowed value.
-        above, below: bounds that are not allowed themselves.
+        above, below: exclusive bounds.
 
     >>> import jaxenvs
     >>> class Fall(jaxenvs.Environment):
@@ -41,9 +41,9 @@ def constant(default, *, low=None, high=None, above=None, below=None) -> Any:
 
 
 def static(default, *, low=None, high=None, above=None, below=None) -> Any:
-    """Declares a field that decides shapes or Python control flow: a change of it recompiles, and it cannot be batched.
+    """Declares a field that determines shapes or Python control flow: changing it recompiles, and it cannot be batched.
 
-    The kind and limits of a number are checked as for a `constant`; any other value must be hashable.
+    The kind and limits of a number are checked as for `constant`. Any other value must be hashable.
 
     >>> import jaxenvs
     >>> class Chain(jaxenvs.Environment):

@@ -22,21 +22,22 @@ class Step(NamedTuple):
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Environment:
-    """A Markov decision process: constants as fields, and two pure, jitted methods, `reset` and `step`.
+    """A Markov decision process with constants as fields, and two pure, jitted methods, `reset` and `step`.
 
-    A subclass becomes a frozen dataclass and a JAX pytree whose leaves are its constants, so `jit`, `vmap`, `grad`
-    and `scan` accept environments as they accept arrays. It defines `observation_space`, `action_space`, and either
+    A subclass becomes a frozen dataclass and a JAX pytree with the constants as leaves. So `jit`, `vmap`, `grad` and
+    `scan` accept environments in the same way as arrays. It defines `observation_space`, `action_space`, and either
 
     - `reset(self, key) -> (state, obs)` and `step(self, key, state, action) -> (state, Step)`, or
-    - the same split into random draws and deterministic rest, which is faster in batches and lets tests inject draws:
+    - random draws and deterministic rules as separate methods, which is faster in batches and lets tests choose the
+      draws:
       `draw_start(self, key, shape=())`, `start(self, draws) -> (state, obs)`,
       `draw(self, key, shape=())`, `transition(self, state, action, draws) -> (state, Step)`.
-      `draw` and `draw_start` return standard variates (uniforms, normals) as a pytree whose arrays have `shape` in
-      front; the deterministic methods scale them by the constants.
+      `draw` and `draw_start` return standard random numbers (uniform or normal) as a pytree of arrays with `shape` as
+      leading axes. The deterministic methods scale them with the constants.
 
-    An environment does not handle episodes, time limits or batches. `while not step.terminated` may never end: nothing
-    terminates HeartPole. `for _ in range(env.max_episode_steps)` does. `state` is a NamedTuple of arrays; `reset` and
-    `step` return states of the same shapes and dtypes.
+    An environment does not handle episodes, time limits or batches. A loop `while not step.terminated` may never end,
+    because HeartPole never terminates. Use `for _ in range(env.max_episode_steps)`. `state` is a NamedTuple of arrays;
+    `reset` and `step` return states of the same shapes and dtypes.
 
     Raises:
         TypeError: at construction, for an unknown constant or one of the wrong kind.

@@ -23,18 +23,18 @@ _FLAGS = {
 
 
 def tune_cpu(devices=None):
-    """Sets JAX up to step environments on the processor; call it before JAX's first computation.
+    """Configures JAX to step environments fast on a CPU; call it before JAX's first computation.
 
-    It requests one host device for each core, which XLA uses better than threads, and adds flags to the environment
-    variable `XLA_FLAGS` that make XLA's loops over steps fast. Flags that are already set are not changed, nor is
-    `NPROC`, XLA's number of threads, which is otherwise set to the number of devices. Results change only by rounding.
-    `over_devices` shards a batch over the devices. On a GPU or TPU it does no harm.
+    It requests one host device for each core, which is faster than XLA's threads. It adds flags to the environment
+    variable `XLA_FLAGS` that make XLA's loops over steps fast. It sets `NPROC`, XLA's number of threads, to the number
+    of devices. Flags and `NPROC` do not change if they are already set. Results change only by rounding. `over_devices`
+    shards a batch over the devices. On a GPU or TPU, this function has no disadvantage.
 
     Args:
-        devices: host devices, at least 1; by default the number of cores that this process may use. For batches of more
-            than some 10,000 environments a core, more devices are faster: one for each 8192 keeps its part in a cache.
-            With 1, XLA uses a single core: for steps that are called from Python one by one, whose loops are too
-            short for several threads to pay.
+        devices: number of host devices, at least 1; by default the number of cores that this process may use. For
+            batches of more than about 10,000 environments per core, more devices are faster: with one device for each
+            8192 environments, each part fits in a cache. With 1, XLA uses a single core. This is faster for calls of
+            `step` from Python, whose loops are too short for several threads.
     Raises:
         ValueError: if `devices` is less than 1, or not an integer.
         RuntimeError: if JAX has already computed something, so that it is too late.
@@ -60,16 +60,16 @@ def tune_cpu(devices=None):
 
 
 def over_devices(tree):
-    """Shards the leading axis of every array, the batch, over all of JAX's devices.
+    """Shards the leading axis of every array, the batch axis, over all JAX devices.
 
-    Computations on sharded arrays run on all devices, each on its part of the batch, with the same numbers.
+    Computations on sharded arrays run on all devices, each on its part of the batch, with the same results.
 
     Args:
         tree: a pytree of arrays with a leading batch axis, such as the result of `VectorEnv.reset`.
     Returns:
         The same tree, sharded.
     Raises:
-        TypeError: for a leaf that is no array.
+        TypeError: for a leaf that is not an array.
         ValueError: if the number of devices does not divide the batch.
 
     >>> import jax, jaxenvs

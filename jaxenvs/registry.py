@@ -69,15 +69,15 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, force=False, **cons
     Args:
         id: "Name-v0", or "namespace/Name-v0".
         entry_point: a subclass of `Environment`, "module:Class" or "path.py:Class".
-        max_episode_steps: the time limit, at least 1; the class's own by default, None for none.
-        force: True replaces what the id names. A number is a constant of that name.
-        constants: constants that differ from the class's defaults. They are checked here if the class is given, and
-            when it is first loaded if its location is.
+        max_episode_steps: the time limit, at least 1, or None for no limit; by default the limit of the class.
+        force: True replaces an existing registration. A number is a constant of that name.
+        constants: constants that differ from the class's defaults. They are checked immediately if `entry_point` is a
+            class, and when the class is first loaded if it is a location.
     Raises:
-        ValueError: for a malformed id, for one that is registered, for a time limit below 1, and for a constant out of
+        ValueError: for a malformed id, an id that is already registered, a time limit below 1, or a constant out of
             range.
-        TypeError: for an entry point that is not an environment, for a time limit that is not an integer, and for an
-            unknown constant or one of the wrong kind.
+        TypeError: for an entry point that is not an environment, a time limit that is not an integer, or an unknown
+            constant or one of the wrong kind.
 
     >>> import jaxenvs
     >>> jaxenvs.register("CalmHeartPole-v0", jaxenvs.HeartPole, heart_attack_proclivity=0.1)
@@ -108,16 +108,16 @@ def register(id, entry_point, *, max_episode_steps=_DEFAULT, force=False, **cons
 
 
 def make(id, **constants):
-    """Makes the environment that an id names.
+    """Makes the environment with the given id.
 
     Args:
         id: a registered id, such as "HeartPole-v0", or the location of a class: "my_env.py:MyEnv", "module:MyEnv".
         constants: constants that differ from the defaults.
     Returns:
-        An instance of the id's class; if the id has a time limit of its own, of a subclass with that limit.
+        An instance of the id's class, or of a subclass with the id's time limit if it has one.
     Raises:
-        ValueError: for an unknown id, with the nearest known ones, for a class that cannot be loaded, or for a constant
-            out of range.
+        ValueError: for an unknown id (the message has the nearest known ids), a class that cannot be loaded, or a
+            constant out of range.
         TypeError: for an unknown constant, or one of the wrong kind.
 
     >>> import jaxenvs
@@ -129,13 +129,13 @@ def make(id, **constants):
 
 
 def make_vec(id, num_envs, *, max_episode_steps=_DEFAULT, **constants):
-    """Makes a batch of the environment that an id names, with time limit and autoreset.
+    """Makes a batch of the environment with the given id, with time limit and autoreset.
 
     Args:
         id: as for `make`, an `Environment`, or a `VectorEnv`, whose environment and time limit are used.
         num_envs: size of the batch, at least 1.
-        max_episode_steps: overrides the time limit; None for none.
-        constants: as for `make`; an array with a leading axis of `num_envs` gives each member its own value.
+        max_episode_steps: overrides the time limit; None for no limit.
+        constants: as for `make`; an array with a leading axis of `num_envs` gives each environment its own value.
     Returns:
         A `VectorEnv`.
     Raises:

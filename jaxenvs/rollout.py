@@ -29,9 +29,9 @@ _OPTIONS = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_enable_concurrency_opti
 
 
 class Transitions(NamedTuple):
-    """What happened, with the time axis in front of the batch axis: [num_steps, num_envs, ...]."""
+    """The steps of a rollout, with the axes [num_steps, num_envs, ...]."""
 
-    #: The observation acted on.
+    #: The observation before the action.
     obs: Any
     action: Any
     reward: jax.Array
@@ -39,7 +39,7 @@ class Transitions(NamedTuple):
     truncated: jax.Array
     #: The true successor observation, before any reset.
     final_obs: Any
-    #: Return and length of the episode so far, this step included; complete where it ended.
+    #: Return and length of the episode so far, including this step; complete if it ended.
     episode_return: jax.Array
     episode_length: jax.Array
 
@@ -59,26 +59,26 @@ def transitions(obs, action, step):
 
 
 def rollout(envs, policy, key, state, obs, num_steps, collect=None, fold=None) -> tuple[Any, Any, Any]:
-    """Lets a policy act in a batch of environments, in one `jax.lax.scan`.
+    """Runs a policy in a batch of environments, in one `jax.lax.scan`.
 
-    Outside `jit`, the program is compiled at the first call and kept. Later calls compile nothing if policy, `collect`
-    and `fold` compute the same from the arrays that they close over; those may be other arrays each time.
+    Outside `jit`, the first call compiles the program. Later calls do not recompile if policy, `collect` and `fold` do
+    the same computation. The values of the arrays that they close over may change.
 
     Args:
         envs: a `VectorEnv`.
         policy: a function of one key and the batch's observations. `policy(key, obs)` returns an action, or a pair
-            `(action, extra)` of an action and anything else that is to be collected, such as log-probabilities.
+            `(action, extra)` with any other values to collect, such as log-probabilities.
         key: a JAX key; step t uses `fold_in(key, t)`.
         state, obs: what `envs.reset` or an earlier rollout returned.
-        num_steps: how many steps, a Python int.
-        collect: a function `collect(obs, action, step)` of the observation acted on, the action and the `VectorStep`;
-            `collect(obs, action, extra, step)` if the policy returns pairs. Its results are stacked over time.
-            Return less to keep less: `lambda obs, action, step: None`. By default `Transitions`, or with pairs
+        num_steps: number of steps, a Python int.
+        collect: a function `collect(obs, action, step)` of the observation before the action, the action and the
+            `VectorStep`; `collect(obs, action, extra, step)` if the policy returns pairs. Its results are stacked over
+            time. Return less to keep less: `lambda obs, action, step: None`. By default `Transitions`, or with pairs
             `(Transitions, extra)`.
-        fold: a pair `(function, start)`: the results are not stacked, but `total = function(total, result)` at each
-            step, from `start` on.
+        fold: a pair `(function, start)`: instead of stacking the results, computes `total = function(total, result)` at
+            each step, with `start` as the first total.
     Returns:
-        (state, obs, collected): what to continue from, and the stacked results, time in front, or the total.
+        (state, obs, collected): the final state and observations, and the results stacked over time, or the total.
     Raises:
         TypeError, ValueError: for a `num_steps` that is not an integer of at least 0, and as `VectorEnv.step`.
 

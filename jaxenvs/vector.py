@@ -21,30 +21,30 @@ from jaxenvs.random.varying import varying_as
 
 
 class VectorState(NamedTuple):
-    """The state of a batch of episodes; every array has the batch axis, `num_envs`, in front."""
+    """The state of a batch of episodes; every array has the leading axis `num_envs`."""
 
     #: The environment's own state.
     env_state: Any
-    #: f32[num_envs], sum of the rewards of the running episode.
+    #: f32[num_envs], sum of the rewards of the current episode.
     episode_return: jax.Array
-    #: i32[num_envs], steps of the running episode.
+    #: i32[num_envs], steps of the current episode.
     episode_length: jax.Array
 
 
 class VectorStep(NamedTuple):
-    """What one step of a batch gives; every array has the batch axis, `num_envs`, in front."""
+    """The result of one step of a batch; every array has the leading axis `num_envs`."""
 
-    #: What to act on next: the first observation of the next episode where one ended.
+    #: The observation for the next action. If an episode ended, it is the first one of the new episode.
     obs: Any
     #: f32[num_envs].
     reward: jax.Array
-    #: bool[num_envs], the state reached is terminal.
+    #: bool[num_envs], the next state is terminal.
     terminated: jax.Array
-    #: bool[num_envs], the time limit is reached; both flags are set where both hold, as Gymnasium's `TimeLimit` does.
+    #: bool[num_envs], the time limit is reached. Both flags are set if both are true, as in Gymnasium's `TimeLimit`.
     truncated: jax.Array
     #: The true successor observation, before any reset.
     final_obs: Any
-    #: f32[num_envs] and i32[num_envs], of the episode so far, this step included: complete where it ended.
+    #: f32[num_envs] and i32[num_envs], of the episode so far, including this step: complete if it ended.
     episode_return: jax.Array
     episode_length: jax.Array
 
@@ -52,9 +52,9 @@ class VectorStep(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class VectorEnv:
-    """A batch of environments; a new episode starts where one ended. `make_vec` makes one.
+    """A batch of environments with autoreset: when an episode ends, a new one starts. Use `make_vec` to make one.
 
-    Constants of `env` may have a leading axis of `num_envs`: then each member has its own.
+    Constants of `env` may have a leading axis of `num_envs`: then each environment has its own value.
 
     >>> import jax, jaxenvs
     >>> envs = jaxenvs.make_vec("HeartPole-v0", num_envs=3)

@@ -164,7 +164,7 @@ def test_the_command_runs_from_the_shell(folder):
 def test_show_has_the_meaning_of_spaces_and_constants_the_limit_and_the_preset(capsys):
     assert main(["show", "HeartPole-v0"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("HeartPole-v0: Work, half-hour after half-hour")
+    assert lines[0].startswith("HeartPole-v0: Work in steps of half an hour")
     found = [re.split(r" {2,}", line.strip()) for line in lines]
     assert ["3", "time since slept, half-hours", "[0, inf)"] in found
     assert ["2", "beer: less alertness, more hypertension, intoxication"] in found

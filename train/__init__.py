@@ -1,4 +1,4 @@
-"""Single-file trainers whose entire loop is jitted, and the command line that runs them: `python -m train --help`."""
+"""Single-file trainers with fully jitted training loops, and their command line: `python -m train --help`."""
 
 import importlib
 import os

@@ -13,18 +13,18 @@ _RULES = (*_FIRST, *randomness.RULES, *behaviour.RULES, randomness.starts_vary)
 
 
 def check_env(env, *, raise_on_failure=True):
-    """Checks that an environment keeps the full contract, which `rules()` lists.
+    """Checks that an environment satisfies the full contract, which `rules()` lists.
 
-    It takes some seconds, most of them for compiling. An exception in the environment's code is not raised: it
-    becomes a finding that names the line, and the rules that depend on it are skipped.
+    The check takes some seconds, mostly for compilation. An exception in the environment's code is not raised: it
+    becomes a finding that names the line, and rules that depend on this code are skipped.
 
     Args:
-        env: an `Environment`, or a subclass of it, which is checked with its default constants.
-        raise_on_failure: False returns the report of a broken environment instead of raising.
+        env: an `Environment`, or a subclass, which is checked with its default constants.
+        raise_on_failure: if False, returns the report instead of raising an exception.
     Returns:
         A `Report`: `held`, `findings`, `skipped`.
     Raises:
-        ContractError: if a rule is broken; its `report` and its message have every finding: what was found, what was
+        ContractError: if a rule is broken; its `report` and its message contain every finding: what was found, what was
             expected, and how to fix it.
 
     >>> import jax, jaxenvs

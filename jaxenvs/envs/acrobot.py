@@ -51,8 +51,9 @@ class Acrobot(Environment):
     Sources: R. S. Sutton, "Generalization in reinforcement learning: successful examples using sparse coarse coding"
     (NIPS 8, 1996), and R. S. Sutton, A. G. Barto, "Reinforcement Learning: An Introduction" (1998), section 11.3,
     http://incompleteideas.net/book/11/node4.html, whose equations have a term that the paper's lack, and RLPy's
-    and Gymnasium's `classic_control/acrobot.py`: every constant, start, reward and end is theirs. A step is one step of
-    the classical fourth-order Runge-Kutta method; then angles are wrapped to [-pi, pi], and velocities clipped.
+    and Gymnasium's `classic_control/acrobot.py`: every constant, initial state, reward and end is the same. A step is
+    one step of the classical fourth-order Runge-Kutta method; then angles are wrapped to [-pi, pi], and velocities
+    clipped.
 
     | observation f32[6] | | range |
     |---|---|---|
@@ -66,13 +67,14 @@ class Acrobot(Environment):
     | 1 | no torque |
     | 2 | torque 1 N m |
 
-    Reward: -1 for every step, 0 for the one that reaches the height.
+    Reward: -1 for every step, 0 for the step that reaches the height.
     End: terminated where -cos(angle_1) - cos(angle_1 + angle_2) > 1; truncated after 500 steps by the time limit.
 
-    Start: angles and velocities uniform in [-0.1, 0.1); `start_at` sets any other.
+    Start: angles and velocities uniform in [-0.1, 0.1); `start_at` sets any other state.
 
     Inside `jit`, an action outside 0..2 acts as 1, no torque; the noise is still added.
-    The motion is chaotic: the same torques give Gymnasium's float64 states to 1e-5 for some 50 steps.
+    The dynamics are chaotic: with the same torques, states agree with Gymnasium's float64 states to 1e-5 for about 50
+    steps.
 
     >>> import jax, jaxenvs
     >>> env = jaxenvs.Acrobot()

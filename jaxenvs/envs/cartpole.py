@@ -43,9 +43,9 @@ class CartPole(Environment):
 
     Sources: A. G. Barto, R. S. Sutton, C. W. Anderson, "Neuronlike adaptive elements that can solve difficult learning
     control problems" (IEEE Transactions on Systems, Man, and Cybernetics 13, 1983), as Sutton's `pole.c`
-    (https://perma.cc/C9ZM-652R) and Gymnasium's `classic_control/cartpole.py` implement it: every constant, start,
-    reward and end is theirs. The equations of motion are those of R. V. Florian, "Correct equations for the dynamics of
-    the cart-pole system" (2007), eq. 23 and 24 without friction,
+    (https://perma.cc/C9ZM-652R) and Gymnasium's `classic_control/cartpole.py` implement it: every constant, initial
+    state, reward and end is the same. The equations of motion are those of R. V. Florian, "Correct equations for the
+    dynamics of the cart-pole system" (2007), eq. 23 and 24 without friction,
     https://coneural.org/florian/papers/05_cart_pole.pdf.
 
     | observation f32[4] | | range |
@@ -60,18 +60,19 @@ class CartPole(Environment):
     | 0 | push the cart to the left |
     | 1 | push the cart to the right |
 
-    Reward: 1 for every step, including the last one. With `sutton_barto_reward=True`, -1 for the step in which the
-    pole falls or the cart leaves, 0 for any other.
+    Reward: 1 for every step, including the last one. With `sutton_barto_reward=True`, -1 for the step in which the pole
+    falls or the cart leaves the track, 0 for any other step.
 
     End: terminated beyond 2.4 m from the middle, or beyond 12 degrees from upright; truncated after 500 steps by the
-    time limit (200 as CartPole-v0). A step from a terminal state is a step like any other, where Gymnasium pays 0.
+    time limit (200 as CartPole-v0). A step from a terminal state has the usual reward; Gymnasium's reward is 0.
 
-    Start: position, velocity, angle and angular velocity uniform in [-0.05, 0.05); `start_at` sets any other.
+    Start: position, velocity, angle and angular velocity uniform in [-0.05, 0.05); `start_at` sets any other state.
 
     Inside `jit`, an action outside 0..1 acts as 0, as in Gymnasium.
 
-    An upright pole is unstable: an error grows e-fold in a quarter of a second. The same pushes give Gymnasium's
-    float64 states to 1e-5 for 60 steps, and the same end wherever the pole falls within 120.
+    An upright pole is unstable: an error grows by a factor of e in a quarter of a second. With the same actions, states
+    agree with Gymnasium's float64 states to 1e-5 for 60 steps, and the end is the same if the pole falls within 120
+    steps.
 
     >>> import jax, jaxenvs
     >>> env = jaxenvs.CartPole()

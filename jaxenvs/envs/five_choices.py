@@ -20,7 +20,7 @@ class State(NamedTuple):
 
 
 class FiveChoices(Environment):
-    """Make one choice of five: the paying one, or another.
+    """Choose one of five actions; only one of them gives a positive reward.
 
     Source: example 1 of "How to create a custom Reinforcement Learning Environment in Gymnasium with Ray" (`MyEnv`).
 
@@ -31,14 +31,14 @@ class FiveChoices(Environment):
 
     | action i32[] | |
     |---|---|
-    | 0, 1, 3, 4 | does not pay |
-    | 2 | pays |
+    | 0, 1, 3, 4 | a wrong choice |
+    | 2 | the right choice |
 
-    Reward: 1 for the paying choice, -1 for every other.
+    Reward: 1 for the right choice, -1 for every other choice.
 
-    End: terminated after the one step.
+    End: terminated after one step.
 
-    Inside `jit`, an action outside 0..4 does not pay.
+    Inside `jit`, an action outside 0..4 is a wrong choice.
 
     >>> import jax, jaxenvs
     >>> env = jaxenvs.FiveChoices()

@@ -56,7 +56,7 @@ class Draws(NamedTuple):
 
 
 class HeartPole(Environment):
-    """Work, half-hour after half-hour, and choose what to do before each: nothing, coffee, beer, or eight hours' sleep.
+    """Work in steps of half an hour, and before each step choose nothing, coffee, beer, or eight hours of sleep.
 
     Source: V. Liventsev, "Tutorial: writing a custom OpenAI Gym environment" (the HeartPole tutorial and package).
     The facts and their constants are the tutorial's.
@@ -77,10 +77,10 @@ class HeartPole(Environment):
     | 2 | beer: less alertness, more hypertension, intoxication |
     | 3 | sleep: 16 half-hours pass without work, then a new morning |
 
-    Reward: the change of the score, `work_done / time_elapsed` (0 at time 0), less 100 at a heart attack. An attack
-    strikes with probability `heart_attack_proclivity * sigmoid(hypertension - 6)` and resets hypertension to 0.
-    With `expected_penalty=True` every step pays 100 times that probability instead of the attack's 100: the same
-    optimum without its noise. Attacks still happen.
+    Reward: the change of the score, `work_done / time_elapsed` (0 at time 0), minus 100 for a heart attack. An attack
+    happens with probability `heart_attack_proclivity * sigmoid(hypertension - 6)` and resets hypertension to 0. With
+    `expected_penalty=True`, every step subtracts 100 times this probability instead of 100 for an attack: the optimum
+    is the same, without the noise. Attacks still happen.
 
     End: never terminated; truncated after 1000 steps by the time limit.
 

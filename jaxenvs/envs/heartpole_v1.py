@@ -42,11 +42,11 @@ class State(NamedTuple):
 
 
 class HeartPoleV1(HeartPole):
-    """Work until the deadline, half-hour after half-hour, and choose before each what keeps body and mind able to.
+    """Work in steps of half an hour until the deadline, and choose actions that keep body and mind fit.
 
-    Source: the facts of HeartPole-v0 (V. Liventsev, "Tutorial: writing a custom OpenAI Gym environment"), which stay
-    as they are, and its homework: new actions that modify health and productivity. The papers beside the constants say
-    that something acts and in which direction; how much is ours.
+    Source: the facts of HeartPole-v0 (V. Liventsev, "Tutorial: writing a custom OpenAI Gym environment"), which do not
+    change, and its homework: new actions that modify health and productivity. The papers cited at the constants state
+    that an effect exists and its direction; we chose the size of the effects.
 
     | observation f32[6] | | range |
     |---|---|---|
@@ -66,15 +66,15 @@ class HeartPoleV1(HeartPole):
     | 7 | meditation: less hypertension, less excess of alertness | 1 |
     | 8 | cannabis: less alertness and skill, less anxiety, more hypertension, a more dangerous heart | 0 |
 
-    Reward: the work done, which is the productivity of the half-hour of work if it begins before the deadline; less
-    100 times the probability of a heart attack during the step. With `expected_penalty=False` less 100 at an attack
-    instead. Attacks strike all the same.
+    Reward: the work done, which is the productivity of the half-hour of work if it begins before the deadline, minus
+    100 times the probability of a heart attack during the step. With `expected_penalty=False`, minus 100 for an attack
+    instead. Attacks happen in both cases.
 
     End: terminated when an attack kills (about one in seven), and at the deadline, after 672 half-hours; truncated
     after 672 steps by the time limit. A heart attack that does not kill resets hypertension to 0.
 
-    The probability of an attack is v0's in each half-hour of the step, with the hypertension after it; cannabis
-    multiplies it by up to 4.8.
+    In each half-hour of the step, the probability of an attack is computed as in v0, with the hypertension after it.
+    Cannabis multiplies it by up to 4.8.
 
     | the best known simple policies | mean return |
     |---|---|
@@ -84,8 +84,8 @@ class HeartPoleV1(HeartPole):
     | the same, and exercise above hypertension 0.8 | 421.5 +- 0.8 |
     | coffee below 2.2 for 16 hours, exercise above hypertension 0.75, sleep below alertness 0.6 | 437.2 +- 0.8 |
 
-    They are means and standard errors over 16384 episodes; `python -m benchmarks.heartpole_policies` measures them, and
-    others.
+    These are means and standard errors over 16384 episodes; `python -m benchmarks.heartpole_policies` measures them,
+    and others.
 
     Inside `jit`, an action outside 0..8 acts as 0, nothing.
 

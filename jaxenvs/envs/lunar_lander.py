@@ -75,24 +75,25 @@ class Draws(NamedTuple):
 
 
 class LunarLander(Environment):
-    """Land between the flags with a main engine and two side engines whose thrust is never quite what it should be.
+    """Land between the flags with a main engine and two side engines, whose thrust has random errors.
 
-    Source: Gymnasium's `box2d/lunar_lander.py` (version 3 of the environment, by O. Klimov), with Box2D 2.3 below it:
-    every constant, start, reward and end is that file's. Box2D's solver is replaced by one that is faster in batches:
-    joints are eliminated exactly, and legs are solved as blocks. `docs/lunarlander.md` says how near that comes.
+    Source: Gymnasium's `box2d/lunar_lander.py` (version 3 of the environment, by O. Klimov), which uses Box2D 2.3:
+    every constant, initial state, reward and end is the same as in that file. Another solver, which is faster in
+    batches, replaces Box2D's: joints are eliminated exactly, and legs are solved as blocks. `docs/lunarlander.md` says
+    how close the results are.
 
     | observation f32[8] | | range |
     |---|---|---|
-    | 0 | place of the hull to the right of the middle of the pad, / 10 m | [-2.5, 2.5] |
-    | 1 | its height above where it is when it stands on the pad, / 6.67 m | (-inf, inf) |
+    | 0 | position of the hull to the right of the middle of the pad, / 10 m | [-2.5, 2.5] |
+    | 1 | height of the hull above its height when it stands on the pad, / 6.67 m | (-inf, inf) |
     | 2, 3 | velocity, / 5 m/s and / 7.5 m/s | (-inf, inf) |
     | 4 | angle, rad, counterclockwise | (-inf, inf) |
-    | 5 | rate, / 2.5 rad/s | (-inf, inf) |
+    | 5 | angular velocity, / 2.5 rad/s | (-inf, inf) |
     | 6, 7 | whether the right leg and the left leg touch the ground | {0, 1} |
 
-    Gymnasium declares 2.5, 10, 2 pi and 10 for the bounds that are infinite here, but its observations leave them. A
-    leg's flag is set where it begins to touch one of the ground's edges and cleared where it leaves one, so it can be 0
-    for a leg that stands on the ground.
+    Gymnasium declares 2.5, 10, 2 pi and 10 for the bounds that are infinite here, but its observations exceed them. A
+    leg's flag is set when the leg begins to touch one of the ground's edges, and cleared when it leaves an edge, so it
+    can be 0 for a leg that stands on the ground.
 
     | action | |
     |---|---|
@@ -101,16 +102,16 @@ class LunarLander(Environment):
     | 2 | main engine |
     | 3 | right engine: pushes to the left, turns counterclockwise |
 
-    Reward: what the step adds to the shaping, less 0.3 for the main engine and 0.03 for a side engine,
+    Reward: the change of the shaping, minus 0.3 for the main engine and 0.03 for a side engine,
 
         shaping = -100 |(obs 0, obs 1)| - 100 |(obs 2, obs 3)| - 100 |obs 4| + 10 (obs 6 + obs 7);
 
-    -100 in its place in the step of a crash, and 100 in the step in which the lander falls asleep.
+    and instead -100 in the step of a crash, and 100 in the step in which the lander falls asleep.
 
-    End: terminated where the hull touches the ground, where |obs 0| >= 1, and where the lander sleeps: 25 steps in a
-    row with every body slower than 0.01 m/s and 2 degrees/s. Truncated after 1000 steps by the layers above.
+    End: terminated when the hull touches the ground, when |obs 0| >= 1, and when the lander sleeps, after 25 steps in a
+    row with every body slower than 0.01 m/s and 2 degrees/s; truncated after 1000 steps by the time limit.
 
-    Start: at the top, in the middle, under a random push; the ground random but for the pad.
+    Start: at the top, in the middle, with a random push; the ground is random except for the pad.
 
     Inside `jit`, actions other than 1, 2 and 3 do nothing.
 
@@ -248,11 +249,11 @@ class LunarLander(Environment):
 
 
 class LunarLanderContinuous(LunarLander):
-    """LunarLander with engines that are throttled: Gymnasium's `continuous=True`.
+    """LunarLander with continuous engine power: Gymnasium's `continuous=True`.
 
     | action f32[2] | | range |
     |---|---|---|
-    | 0 | main engine: off up to 0, and from half to full power between 0 and 1; clipped | [-1, 1] |
+    | 0 | main engine: off if at most 0, and from half to full power between 0 and 1; clipped | [-1, 1] |
     | 1 | side engines: the left one below -0.5, the right one above 0.5, with that power; clipped | [-1, 1] |
 
     Everything else is as in `LunarLander`.

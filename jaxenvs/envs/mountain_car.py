@@ -32,11 +32,12 @@ class StartDraws(NamedTuple):
 
 
 class MountainCar(Environment):
-    """Drive out of a valley with an engine weaker than gravity: back up one hill to get up the other.
+    """Drive out of a valley with an engine weaker than gravity: drive up one hill to gain speed for the other.
 
     Source: A. W. Moore, "Efficient memory-based learning for robot control" (PhD thesis, University of Cambridge 1990),
     as R. S. Sutton's `MountainCar1.cp` (https://perma.cc/6Z2N-PFWC) and Gymnasium's `classic_control/mountain_car.py`
-    have it: every constant, start, reward and end is theirs. The hills are sin(3 position), and a step is
+    implement it: every constant, initial state, reward and end is the same. The hills are sin(3 position), and a step
+    is
 
         velocity' = velocity + force * (action - 1) - gravity * cos(3 position),    position' = position + velocity',
 
@@ -58,11 +59,12 @@ class MountainCar(Environment):
     End: terminated where position >= 0.5 and velocity >= `goal_velocity` (0); truncated after 200 steps by the
     time limit.
 
-    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` sets any other.
+    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` sets any other state.
 
     Inside `jit`, an action outside 0..2 acts as 1, coasting.
 
-    The same actions give Gymnasium's ends, and its float64 states to 1e-5 for 140 steps, to 1e-4 for all 200.
+    With the same actions, ends agree with Gymnasium's, and states agree with its float64 states to 1e-5 for 140 steps,
+    to 1e-4 for all 200.
 
     >>> import jax, jaxenvs
     >>> env = jaxenvs.MountainCar()

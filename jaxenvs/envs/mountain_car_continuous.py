@@ -34,7 +34,7 @@ class MountainCarContinuous(Environment):
 
     Source: A. W. Moore, "Efficient memory-based learning for robot control" (PhD thesis, University of Cambridge 1990),
     with the continuous action of O. Sigaud's variant, Gymnasium's `classic_control/continuous_mountain_car.py`: every
-    constant, start, reward and end is that file's. The hills are sin(3 position), and a step is
+    constant, initial state, reward and end is the same as in that file. The hills are sin(3 position), and a step is
 
         velocity' = velocity + power * force - gravity * cos(3 position),    position' = position + velocity',
 
@@ -49,17 +49,18 @@ class MountainCarContinuous(Environment):
     |---|---|---|
     | 0 | force, to the right; clipped | [-1, 1] |
 
-    Reward: -0.1 action^2 for every step, and 100 for the one that reaches the goal.
+    Reward: -0.1 action^2 for every step, and 100 for the step that reaches the goal.
 
     End: terminated where position >= 0.45 and velocity >= `goal_velocity` (0); truncated after 999 steps by the
     time limit.
 
-    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` sets any other.
+    Start: position uniform in [-0.6, -0.4), velocity 0; `start_at` sets any other state.
 
-    Inside `jit`, a force outside [-1, 1] is clipped but paid for as it was asked for, as in Gymnasium; NaN gives a NaN
-    state. `min_force` and `max_force` are static, because the action space depends on them.
+    Inside `jit`, a force outside [-1, 1] is clipped, but the reward uses the value before clipping, as in Gymnasium;
+    NaN gives a NaN state. `min_force` and `max_force` are static, because the action space depends on them.
 
-    The same actions give Gymnasium's ends, and its states (float32 as well) to 1e-5 for 110 steps, to 1e-4 for all 999.
+    With the same actions, ends agree with Gymnasium's, and states agree with its states (also float32) to 1e-5 for 110
+    steps, to 1e-4 for all 999.
 
     >>> import jax, jaxenvs
     >>> env = jaxenvs.MountainCarContinuous()

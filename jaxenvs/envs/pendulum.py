@@ -34,14 +34,14 @@ class StartDraws(NamedTuple):
 
 
 class Pendulum(Environment):
-    """Turn a rod about its end with a motor that cannot lift it at once: swing it up, and hold it upright.
+    """Swing up a rod and hold it upright, with a motor that is too weak to lift it directly.
 
-    Source: Gymnasium's `classic_control/pendulum.py`; every constant, start and reward is its own. A uniform rod of
-    mass m and length l has the moment of inertia m l^2 / 3 about its end, and its centre at l / 2, so
+    Source: Gymnasium's `classic_control/pendulum.py`; every constant, initial state and reward is the same. A uniform
+    rod of mass m and length l has the moment of inertia m l^2 / 3 about its end, and its centre at l / 2, so
 
         angular acceleration = 3 g / (2 l) * sin(angle) + 3 / (m l^2) * torque,
 
-    integrated by the semi-implicit Euler method, with the velocity clipped in between.
+    integrated with the semi-implicit Euler method; the velocity is clipped before the angle changes.
 
     | observation f32[3] | | range |
     |---|---|---|
@@ -53,17 +53,18 @@ class Pendulum(Environment):
     |---|---|---|
     | 0 | torque, N m, counter-clockwise; clipped | [-2, 2] |
 
-    Reward: -(angle^2 + 0.1 velocity^2 + 0.001 torque^2), of the state before the step, the angle taken within
-    [-pi, pi]: between -16.27 and 0.
+    Reward: -(angle^2 + 0.1 velocity^2 + 0.001 torque^2), of the state before the step, with the angle in [-pi, pi]:
+    between -16.27 and 0.
 
     End: never terminated; truncated after 200 steps by the time limit.
 
-    Start: angle uniform in [-pi, pi), velocity in [-1, 1); `start_at` sets any other.
+    Start: angle uniform in [-pi, pi), velocity in [-1, 1); `start_at` sets any other state.
 
     Inside `jit`, a torque outside [-2, 2] is clipped, as in Gymnasium; a NaN torque gives a NaN state. `max_torque`
     is static, because the action space depends on it.
 
-    Upright is unstable: the same torques give Gymnasium's float64 states to 1e-5 for 40 steps.
+    The upright position is unstable: with the same torques, states agree with Gymnasium's float64 states to 1e-5 for 40
+    steps.
 
     >>> import jax, jaxenvs
     >>> env = jaxenvs.Pendulum(gravity=9.81)

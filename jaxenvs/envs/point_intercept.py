@@ -33,33 +33,33 @@ class StartDraws(NamedTuple):
 
 
 class PointIntercept(Environment):
-    """Choose a place; the worker jumps there, and the episode ends where it touches the target.
+    """Choose a position; the worker jumps there, and the episode ends when it touches the target.
 
     Source: example 2 of "How to create a custom Reinforcement Learning Environment in Gymnasium with Ray" (`MyEnv`),
     with the rules of pygame 2.1, on which it runs. Worker and target are circles on a square picture, and they touch
-    where their rectangles overlap (`Rect.colliderect`):
+    when their rectangles overlap (`Rect.colliderect`):
 
     - The worker's rectangle is what `draw.circle` returns: the circle's bounding box, cut at the picture's edges.
-    - The target's rectangle has the size of that of its circle, but its *corner* at the target's place: before each
-      comparison the tutorial moves it there and does not draw it again. So the worker has to aim to the lower right.
-      With the fixed target, 20 <= x, y <= 42 intercept.
-    - A place between pixels counts as the pixel to its upper left, as in assignments to a `Rect`.
+    - The target's rectangle has the size of its circle's bounding box, but its *corner* is at the target's position:
+      before each comparison, the tutorial moves it there and does not draw it again. So the worker has to aim to the
+      lower right. With the fixed target, 20 <= x, y <= 42 intercept.
+    - A position between pixels counts as the pixel to its upper left, as in assignments to a `Rect`.
 
     | observation i32[2] | | range |
     |---|---|---|
-    | 0, 1 | where the target is, pixels from the left and from the top | [0, 50] |
+    | 0, 1 | position of the target, pixels from the left and from the top | [0, 50] |
 
     | action i32[2] | | range |
     |---|---|---|
-    | 0, 1 | where the worker goes; clipped | [0, 50] |
+    | 0, 1 | new position of the worker; clipped | [0, 50] |
 
-    Reward: 1 where the worker touches the target, -1 elsewhere.
+    Reward: 1 if the worker touches the target, -1 otherwise.
 
     End: terminated at the first touch; truncated after 1000 steps by the time limit.
 
-    Start: the target in the middle; with `random_target` on any pixel of the picture.
+    Start: the target is in the middle; with `random_target`, on any pixel of the picture.
 
-    Inside `jit`, places outside the range are clipped to it.
+    Inside `jit`, positions outside the range are clipped.
 
     >>> import jax, jax.numpy as jnp, jaxenvs
     >>> env = jaxenvs.PointIntercept()
@@ -142,7 +142,7 @@ class PointIntercept(Environment):
 
 
 class PointInterceptContinuous(PointIntercept):
-    """PointIntercept with places that need not be integers: its action is f32[2], of the same range.
+    """PointIntercept with positions as real numbers: its action is f32[2], with the same range.
 
     >>> import jax, jax.numpy as jnp, jaxenvs
     >>> env = jaxenvs.PointInterceptContinuous()

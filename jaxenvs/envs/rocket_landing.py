@@ -55,20 +55,20 @@ class StartDraws(NamedTuple):
 
 
 class RocketLanding(Environment):
-    """Throttle and gimbal a rocket engine, and set the rocket down softly on the pad with the fuel that is left.
+    """Control throttle and gimbal of a rocket engine, and land the rocket softly on the pad with the remaining fuel.
 
-    Source: the descent of a point mass, its mass and its engines are those of Acikmese and Ploen 2007 (Convex
-    programming approach to powered descent guidance for Mars landing, JGCD 30(5)) and of their example; the gimballed
+    Source: the descent of a point mass, its mass and its engines are from Acikmese and Ploen 2007 (Convex
+    programming approach to powered descent guidance for Mars landing, JGCD 30(5)) and from their example; the gimballed
     engine below the centre of mass follows Szmuk and Acikmese 2018 (arXiv:1802.03827), reduced to a plane; the drag is
-    that of Szmuk, Acikmese and Berning 2016 (Successive convexification for fuel-optimal powered landing with
-    aerodynamic drag).
+    from Szmuk, Acikmese and Berning 2016 (Successive convexification for fuel-optimal powered landing with aerodynamic
+    drag).
 
         m' = -T / c                        m = dry_mass + fuel, c = exhaust_velocity
         v' = T / m * (sin(tilt - gimbal), cos(tilt - gimbal)) - (0, gravity) - drag / m * |u| * u
         tilt'' = T * engine_arm * sin(gimbal) / (m * gyration_radius**2)
 
     with u = v - (wind, 0), drag = air_density * drag_area / 2, and the midpoint rule over `dt`. The engine cannot be
-    shut off before the fuel ends; what it burns in a step is at most what is left.
+    shut off while there is fuel. In a step, it burns at most the remaining fuel.
 
     | observation f32[9] | | range |
     |---|---|---|
@@ -77,23 +77,23 @@ class RocketLanding(Environment):
     | 4, 5 | tilt / 0.5 rad, tilt rate / 0.5 rad/s | (-inf, inf) |
     | 6 | fuel / start_fuel | [0, 1] |
     | 7 | wind / 10 m/s | (-inf, inf) |
-    | 8 | how it ended: 1 landed, -1 crashed or lost, 0 still flying | {-1, 0, 1} |
+    | 8 | result: 1 landed, -1 crashed or lost, 0 still flying | {-1, 0, 1} |
 
     | action f32[2] | | range |
     |---|---|---|
     | 0 | throttle: -1 is thrust_low, 1 is thrust_high; clipped | [-1, 1] |
-    | 1 | gimbal, in parts of gimbal_limit, positive turns the rocket to the right; clipped | [-1, 1] |
+    | 1 | gimbal, as a fraction of gimbal_limit; positive turns the rocket to the right; clipped | [-1, 1] |
 
-    Reward, in metres per second: what the step took off the estimated speed change that a landing still needs
-    (`to_go`), less fuel_cost times the speed change that its fuel paid for (c ln(m / m_next), the rocket equation);
-    + landing_bonus on landing; - crash_penalty on crashing or getting lost. The estimate is a potential (Ng et al.
-    1999): an entire episode returns to_go(start) - to_go(end) - fuel_cost * speed change paid for + bonus - penalty,
-    whatever the way. So a crash is the dearer the more speed was left, and fuel_cost weighs a metre per second of fuel
-    against one that is missing on the ground; at 1, no braking would ever pay but for the bonus.
+    Reward, in metres per second: the decrease, in this step, of the estimated speed change that a landing still needs
+    (`to_go`), minus fuel_cost times the speed change from the burnt fuel (c ln(m / m_next), the rocket equation); plus
+    landing_bonus on landing; minus crash_penalty on crashing or getting lost. The estimate is a potential (Ng et al.
+    1999): the return of an entire episode is to_go(start) - to_go(end) - fuel_cost * speed change from the fuel + bonus
+    - penalty, for any path. So a faster crash costs more, and fuel_cost weighs a metre per second of fuel against a
+    metre per second that is missing on the ground; with 1, braking would be worthwhile only for the bonus.
 
-    End: terminated as landed where the feet reach the ground within `pad_half_width`, and slower, more upright and
-    spinning less than the four landing limits; as crashed where they reach it otherwise; as lost beyond `arena_width`,
-    `arena_height` or `tilt_limit`. Truncated after 250 steps by the time limit.
+    End: terminated as landed if the feet reach the ground within `pad_half_width`, and are within the four landing
+    limits of speed, tilt and rotation; as crashed if they reach it otherwise; as lost beyond `arena_width`,
+    `arena_height` or `tilt_limit`; truncated after 250 steps by the time limit.
 
     Start: each quantity uniform between its limits, independently.
 

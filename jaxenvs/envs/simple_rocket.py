@@ -35,8 +35,7 @@ class SimpleRocket(Environment):
     """Thrust left or right along a line, and come to rest at the origin.
 
     Source: "gymnasium と Pytorch で強化学習のカスタム環境を作る" (the tutorial's `SimpleRocketEnv`). Its classical
-    fourth-order Runge-Kutta step is exact for a thrust that is constant over the step, and is written here in the
-    closed form that it takes then.
+    fourth-order Runge-Kutta step is exact for a constant thrust during the step. Here, it is written in closed form.
 
     | observation f32[2] | | range |
     |---|---|---|
@@ -50,10 +49,10 @@ class SimpleRocket(Environment):
     Reward: 1 / (position**2 + 1), and either - 10 * |velocity| while moving away from the goal
     (position * velocity > 0), or + 1 / (velocity**2 + 1).
 
-    End: terminated beyond |position| or |velocity| of 2, with -500; terminated with +500 where both are within 1e-8 of
-    the goal; truncated after 500 steps by the time limit.
+    End: terminated beyond |position| or |velocity| of 2, with -500; terminated with +500 if both are within 1e-8 of the
+    goal; truncated after 500 steps by the time limit.
 
-    Start: |position| and |velocity| uniform in [0.5, 1), each with a random sign; `start_at` sets any other.
+    Start: |position| and |velocity| uniform in [0.5, 1), each with a random sign; `start_at` sets any other state.
 
     Inside `jit`, a thrust outside [-1, 1] is clipped, as in the tutorial; NaN thrust gives a NaN state.
 

@@ -24,13 +24,13 @@ def load(folder, which="newest", *, member=None):
 
     Args:
         folder: the run's folder, such as "runs/HeartPole-v0-ppo-1", or a sweep's.
-        which: "newest", the last checkpoint, or "best", that with the highest evaluation of the learning curve.
-        member: the number of a run of the sweep, trial by trial; the winner's fresh runs follow the others. A sweep
-            keeps the last checkpoint of each, without what no policy needs, which is None in the state.
+        which: "newest", the last checkpoint, or "best", the one with the highest evaluation of the learning curve.
+        member: the number of a run of the sweep, trial by trial; the winner's fresh runs come last. A sweep keeps the
+            last checkpoint of each run. Parts of the state that a policy does not need are None.
     Returns:
         `Trained`.
     Raises:
-        TypeError: for a folder that is no path.
+        TypeError: for a folder that is not a path.
         ValueError: for another `which`, or a member that the sweep does not have.
         RunError: if the folder holds no run, a damaged one, or no such checkpoint.
     """
@@ -48,9 +48,9 @@ class Trained:
 
     Attributes:
         plan: `Plan` of the run: its environment, constants, algorithm and seed.
-        env: the `Environment` of its evaluations, without the constants that differ while training.
+        env: the `Environment` for evaluation, without the constants that change only in training.
         config: the algorithm's `Config`.
-        state: the algorithm's state, as its checkpoint has it.
+        state: the algorithm's state from the checkpoint.
     """
 
     def __init__(self, plan, state):
@@ -63,17 +63,18 @@ class Trained:
 
     @property
     def steps(self):
-        """Environment steps of its training."""
+        """Number of environment steps of its training."""
         return self.plan.steps_after(self.state.updates)
 
     def act(self, obs, key=None):
         """An action for one observation, or actions for a batch of any size.
 
         Args:
-            obs: as the observation space declares it, with any axes in front; JAX or NumPy arrays.
-            key: a JAX key; then the action is sampled as in training. Without one it is the best known action.
+            obs: an element of the observation space, with any leading axes; JAX or NumPy arrays.
+            key: a JAX key, to sample the action as in training. Without a key, returns the best known action.
         Returns:
-            An element of the action space, or a batch of them, JAX arrays. It can be called inside `jit` and `vmap`.
+            An element of the action space, or a batch of them, as JAX arrays. You can call this method inside `jit` and
+            `vmap`.
         Raises:
             ValueError: for observations of another shape.
         """
@@ -82,14 +83,14 @@ class Trained:
         return _act(ALGORITHMS[self.plan.algorithm], *arguments, key)
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
-        """An action as Stable-Baselines3's `predict` gives it.
+        """Returns an action with the interface of Stable-Baselines3's `predict`.
 
         Args:
             observation: NumPy arrays; one observation or a batch.
-            state, episode_start: not used; they are there because Stable-Baselines3 has them.
-            deterministic: the best known action; if False, one sampled as in training.
+            state, episode_start: not used; for compatibility with Stable-Baselines3.
+            deterministic: if True, the best known action; if False, an action sampled as in training.
         Returns:
-            (action, None): NumPy arrays. The second is the state of a recurrent policy, and there is none.
+            (action, None): NumPy arrays. The second value is the state of a recurrent policy, which is not used.
         Raises:
             ValueError: as `act`.
         """
@@ -100,18 +101,19 @@ class Trained:
         return jax.tree.map(np.asarray, self.act(observation, key)), None
 
     def evaluate(self, episodes=1000, *, seed=0, stochastic=False, **constants):
-        """Plays full episodes in parallel.
+        """Runs full episodes in parallel.
 
         Args:
-            episodes: how many, at least 1.
-            seed: of the episodes.
-            stochastic: sample actions instead of the best known ones.
+            episodes: number of episodes, at least 1.
+            seed: seed of the episodes.
+            stochastic: sample actions instead of taking the best known ones.
             constants: constants of the environment that differ from the run's.
         Returns:
             dict of Python numbers: `mean`, `standard_error`, `std`, `median`, `quantiles`, `mean_length`,
-            `terminated` (share of the episodes) and `episodes`.
+            `terminated` (fraction of the episodes) and `episodes`.
         Raises:
-            TypeError, ValueError: for a number of episodes that is no integer of at least 1, or does not fit in memory.
+            TypeError, ValueError: for a number of episodes that is not an integer of at least 1, or does not fit in
+                memory.
         """
         memory.check_episodes(self.plan, checked_int("evaluate: episodes", episodes, 1))
         return run.evaluate_run(
@@ -122,16 +124,16 @@ class Trained:
         """Films full episodes of the greedy policy.
 
         Args:
-            path: ending in .mp4 or .gif; its folder exists.
-            episodes: how many, at least 1; by default as many as fit into 14 seconds.
-            seed: of the episodes.
-            untrained: show the policy with which the run began first.
+            path: a path that ends in .mp4 or .gif, in an existing folder.
+            episodes: number of episodes, at least 1; by default as many as fit into 14 seconds.
+            seed: seed of the episodes.
+            untrained: first show the policy before training.
         Returns:
             The path, a `pathlib.Path`.
         Raises:
-            ValueError: for another ending, or an environment without a picture.
+            ValueError: for another file extension, or an environment without a picture.
             FileNotFoundError: if the folder doesn't exist.
-            ImportError: if what writes the film is not installed.
+            ImportError: if a library that writes the film is not installed.
         """
         film.check_name(path)
         parts = [report.untrained(self.plan)] if untrained else []

@@ -71,27 +71,27 @@ def sweep(
     algorithm, env, space, *, out=None, total_steps=None, config=None, constants=None, seed=0, keys="ordinary",
     devices=1, quiet=False, top=3, tracker=None, **options,
 ):  # fmt: skip
-    """Tries settings of an algorithm on an environment, and names the best one.
+    """Tries many settings of an algorithm on an environment, and finds the best one.
 
     Args:
         algorithm: its name, such as "ppo".
         env: an id, or "my_env.py:MyEnv".
         space: dict of name to `Distribution`. A name is a field of the algorithm's `Config`; `env.NAME` is a constant
-            of the environment, and `training.NAME` one that differs while training only.
-        out: the sweep's folder (default: the first free sweeps/ENV-ALGORITHM-N); one that holds this sweep continues.
+            of the environment, and `training.NAME` a constant that changes only in training.
+        out: the sweep's folder (default: the first free sweeps/ENV-ALGORITHM-N). If it contains this sweep, the sweep
+            continues.
         total_steps: environment steps of each run (default: the preset's).
         config: dict of hyperparameters that differ from the preset's for all trials.
         constants: dict of constants of the environment for all trials.
-        seed: of everything random, at least 0.
+        seed: seed of all random numbers, at least 0.
         keys: "ordinary" or "fast".
         devices, quiet, top, tracker: as for `begin`.
         options: `trials`, `seeds`, `search`, `metric`, `evaluations`, `episodes`, `confirm`, `chunk` of `plan_sweep`,
-            and those of a search: `eta` and `rungs`, `quantile` and `resample`, `storage` and
-            `study`.
+            and the options of a search: `eta` and `rungs`, `quantile` and `resample`, `storage` and `study`.
     Returns:
         `results.Result`.
     Raises:
-        ValueError, TypeError: for whatever cannot be.
+        ValueError, TypeError: for an invalid argument.
         ImportError: if the search needs a library that is not installed.
         RunError: as `begin`.
     """
