@@ -12,7 +12,7 @@ from jaxenvs.definition import METHODS, define, init_fields
 class Step(NamedTuple):
     """The result of one transition, besides the next state."""
 
-    #: The observation of the next state, as `observation_space` declares it.
+    #: The observation of the next state, an element of `observation_space`.
     obs: Any
     #: f32[], the reward of this transition.
     reward: Any
@@ -55,13 +55,13 @@ class Environment:
     max_episode_steps: ClassVar[int | None] = None
     #: Frames per second of a film.
     render_fps: ClassVar[int] = 30
-    #: Keyboard keys to play it: a dict from a string of key names to an action.
+    #: Keyboard keys for play: a dict from a string of key names to an action.
     keys_to_action: ClassVar[dict] = {}
-    #: What to use instead of constants that users may expect, {name: "use ..."}; the error for the name says it.
+    #: For constants that users may expect but do not exist, {name: "use ..."}: the hint in the error message.
     not_constants: ClassVar[dict] = {}
-    #: The action of a player who presses nothing; None: the nearest to 0 of a Box, or none.
+    #: The action if the player presses no key; None: the action nearest to 0 of a Box, or no action.
     idle_action: ClassVar[Any] = None
-    #: The fields of the state that Gymnasium's `info` shows after each step, such as whether the step was an accident.
+    #: The fields of the state to include in Gymnasium's `info` after each step, such as a flag for an accident.
     info_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs):
@@ -84,7 +84,7 @@ class Environment:
         Args:
             key: a JAX key.
         Returns:
-            (state, obs): the first state, and its observation as `observation_space` declares it.
+            (state, obs): the initial state, and its observation, an element of `observation_space`.
         """
         return self.start(self.draw_start(key))
 
@@ -92,28 +92,28 @@ class Environment:
         """Makes one transition.
 
         Args:
-            key: a JAX key; it decides everything random in the step.
+            key: a JAX key for all random numbers of the step.
             state: a state that `reset` or `step` returned.
             action: an element of `action_space`.
         Returns:
             (state, Step(obs, reward, terminated)).
         Raises:
-            TypeError, ValueError: for an action whose shape or dtype does not fit the space, and, if it is a
-                Python or NumPy value, for one outside the space. Inside `jit` values cannot be checked:
-                each environment documents how it treats an action outside its space.
+            TypeError, ValueError: for an action whose shape or dtype does not fit the space, and for a Python or
+                NumPy value outside the space. Inside `jit`, values cannot be checked: each environment documents how it
+                handles an action outside its space.
         """
         return self.transition(state, action, self.draw(key))
 
     def draw_start(self, key, shape=()):
-        """Everything random in a start, as standard variates with `shape` in front."""
+        """All random numbers of an initial state: standard random numbers with `shape` as leading axes."""
         raise NotImplementedError(f"{type(self).__name__} defines neither reset nor draw_start and start")
 
     def start(self, draws):
-        """The first state and its observation, a function of `draws`."""
+        """The initial state and its observation, a function of `draws`."""
         raise NotImplementedError(f"{type(self).__name__} defines neither reset nor draw_start and start")
 
     def draw(self, key, shape=()):
-        """Everything random in a step, as standard variates with `shape` in front."""
+        """All random numbers of a step: standard random numbers with `shape` as leading axes."""
         raise NotImplementedError(f"{type(self).__name__} defines neither step nor draw and transition")
 
     def transition(self, state, action, draws):
@@ -125,19 +125,19 @@ class Environment:
         raise NotImplementedError(f"{type(self).__name__} has no picture: it does not define render(state)")
 
     def observe(self, state):
-        """The observation of a state; optional, for starts from a given state."""
+        """The observation of a state; optional, to start from a given state."""
         raise NotImplementedError(f"{type(self).__name__} does not define observe(state)")
 
     def describe(self, state):
-        """The step that led to a state, as text that ends with a newline; optional, and never traced."""
+        """A text about the step that led to a state, ending with a newline; optional, and never traced."""
         raise NotImplementedError(f"{type(self).__name__} does not define describe(state)")
 
     def action_at(self, x, y):
-        """The action that a click at a pixel of the picture stands for, None for none; optional, for play."""
+        """The action for a click at a pixel of the picture, None for no action; optional, for play."""
         raise NotImplementedError(f"{type(self).__name__} does not define action_at(x, y)")
 
     def replace(self, **constants):
-        """The same environment with some constants changed, checked as at construction.
+        """The same environment with some constants changed, with the same checks as in the constructor.
 
         >>> import jaxenvs
         >>> jaxenvs.HeartPole().replace(heart_attack_proclivity=0.1).heart_attack_proclivity

@@ -97,17 +97,17 @@ class VectorEnv:
 
     @in_32_bits
     def step(self, key, state, action):
-        """Steps the batch, and starts a new episode where one ended.
+        """Steps the batch, and starts a new episode in each environment whose episode ended.
 
         Args:
             key: one JAX key for the entire batch.
             state: a `VectorState`.
-            action: num_envs elements of the action space, the batch axis in front.
+            action: num_envs elements of the action space, with a leading batch axis.
         Returns:
             (VectorState, VectorStep).
         Raises:
-            TypeError, ValueError: for actions of another shape or kind than the space declares, and, where they are
-                NumPy arrays, for one outside the space. See `Environment.step` for what happens inside `jit`.
+            TypeError, ValueError: for actions whose shape or kind does not fit the space, and for NumPy actions outside
+                the space. `Environment.step` explains what happens inside `jit`.
         """
         check_state(state, f"VectorEnv({type(self.env).__name__}).step", "key, state, action")
         key, action = checked_key(key), checked_actions(self, action)
@@ -136,7 +136,7 @@ class VectorEnv:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def sample_actions(self, key):
-        """num_envs random actions, as the action space distributes them, from one JAX key."""
+        """num_envs random actions from one JAX key, with the distribution of the action space."""
         return spaces.sample(self.env.action_space, key, (self.num_envs,))
 
 

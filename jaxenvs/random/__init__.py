@@ -1,8 +1,8 @@
-"""JAX's own random numbers in a form that XLA can fuse with the code around them, and an optional faster generator.
+"""JAX's own random numbers in a form that XLA can fuse with other code, and an optional faster generator.
 
-On the CPU, JAX hashes a default key (`threefry2x32`) with a loop that XLA cannot fuse and that costs more than the
-physics of a simple environment. `fusable` changes the type of such a key: the same key data, the same `jax.random`
-functions, the same numbers bit for bit, but the hash is straight-line arithmetic.
+On the CPU, JAX hashes a default key (`threefry2x32`) with a loop. XLA cannot fuse this loop, and it takes longer than
+the physics of a simple environment. `fusable` changes the type of such a key. The key data, the `jax.random` functions
+and the numbers stay the same bit for bit, but the hash is straight-line arithmetic.
 
 `fast` makes a key for a faster generator of the same family, with different numbers. `threefry.py` has both hashes.
 """
@@ -40,10 +40,10 @@ def fusable(key):
 def fast(key):
     """Returns a key with the same data for a faster generator: different numbers, equally good for simulation.
 
-    It takes about half the time. Use it wherever a key is used: `jax.random`, `rollout`, `VectorEnv.step`, `env.step`.
-    Threefry-2x32 makes two words at a time; `jax.random` combines them into one (by exclusive or), this generator uses
-    both, and 16 rounds instead of 20. The generator's authors know of no statistical flaw from 13 rounds on (Random123,
-    `threefry.h`); `benchmarks/random/quality.py` has the tests made here. Keys are split and folded with 20 rounds,
+    It takes about half the time. Use it instead of any key: in `jax.random`, `rollout`, `VectorEnv.step`, `env.step`.
+    Threefry-2x32 makes two words at a time. `jax.random` combines them into one (by exclusive or). This generator uses
+    both, and 16 rounds instead of 20. The generator's authors know of no statistical flaw with 13 or more rounds
+    (Random123, `threefry.h`); `benchmarks/random/quality.py` has our tests. Keys are split and folded with 20 rounds,
     like ordinary keys.
 
     A number depends only on the key and on its position in the array, not on the array's size: word [i, ..., k] of an
