@@ -214,7 +214,10 @@ PRESETS = {
             "minibatches": 16,
         },
     ),
-    ("ppo", "MountainCarContinuous-v0"): Preset(total_steps=5_000_000, config={"gamma": 0.999}),
+    # Each push costs, and hundreds of steps pay nothing: little noise and a long horizon.
+    ("ppo", "MountainCarContinuous-v0"): Preset(
+        total_steps=5_000_000, config={"gamma": 0.9999, "lambda_": 0.99, "log_std": -0.7}
+    ),
     ("ppo", "Pendulum-v1"): Preset(total_steps=5_000_000, config={"gamma": 0.97, "lambda_": 0.9}),
     ("ppo", "PointIntercept-v0"): Preset(),
     ("ppo", "PointInterceptContinuous-v0"): Preset(),
@@ -258,7 +261,18 @@ PRESETS |= {
         },
     ),
     ("td3", "Pendulum-v1"): Preset(
-        total_steps=200_000, config={**_BOX, "learning_rate": 2e-3, "tau": 0.02, "noise": 0.5}, episodes=16384
+        total_steps=200_000,
+        config={
+            **_BOX,
+            "learning_rate": 2e-3,
+            "tau": 0.02,
+            "policy_delay": 1,
+            "batch_size": 256,
+            "noise": 1.0,
+            "final_noise": 0.2,
+            "target_noise": 0.1,
+        },
+        episodes=16384,
     ),
     ("sac", "MountainCarContinuous-v0"): Preset(
         total_steps=249_856,
