@@ -360,6 +360,18 @@ VARIANTS = {
             "capacity": 49_984,
         },
     ),
+    ("sac", "Pendulum-v1", "few-steps"): Preset(
+        total_steps=19_200,
+        config={
+            **_BOX,
+            "num_envs": 4,
+            "learning_starts": 1600,
+            "capacity": 20_000,
+            "tau": 0.02,
+            "final_learning_rate": 0.05,
+        },
+        episodes=16384,
+    ),
     ("td3", "Pendulum-v1", "few-steps"): Preset(
         total_steps=19_200,
         config={
@@ -369,8 +381,13 @@ VARIANTS = {
             "capacity": 20_000,
             "tau": 0.02,
             "gamma": 0.98,
+            "policy_delay": 1,
+            "batch_size": 256,
             "noise": 0.2,
+            "final_noise": 0.2,
+            "target_noise": 0.1,
             "final_learning_rate": 0.05,
         },
+        episodes=16384,
     ),
 }
