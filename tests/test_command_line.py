@@ -269,3 +269,14 @@ def test_a_checkout_that_is_not_installed_has_the_command_too(folder):
     code += "from jaxenvs.__main__ import main; print(main(['evaluate', 'nowhere']), 'train' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=variables)
     assert done.stdout == "1 False\n" and "error: nowhere holds no run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "env", "meant"), [("dqn", "Pendulum-v1", "ppo or sac or td3"), ("sac", "CartPole-v1", "dqn or ppo or pqn")]
+)  # fmt: skip
+def test_the_trainers_refuse_a_space_under_their_installed_name_too(algorithm, env, meant, folder):
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    code = f"from jaxenvs.__main__ import main; main(['train', {algorithm!r}, '--env', {env!r}, '--total-steps', '1e5'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=variables)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {algorithm} needs actions in ") and last.endswith(f"; use {meant}")

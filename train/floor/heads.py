@@ -127,8 +127,8 @@ def check_actions(algorithm, space):
     kind = "discrete" if isinstance(space, spaces.Discrete) else "choices" if choices(space) else "box"
     if kind not in _ACTORS[algorithm]:
         able = " and ".join(KINDS[one] for one in _ACTORS[algorithm])
-        # The other algorithms declare theirs when they are loaded.
-        importlib.import_module("train.presets")
+        # The other algorithms declare theirs when they are loaded. This package is `train`, or `jaxenvs.train`.
+        importlib.import_module("..presets", __package__)
         others = sorted(name for name, kinds in _ACTORS.items() if kind in kinds)
         use = f"; use {' or '.join(others)}" if others else ""
         raise TypeError(f"{algorithm} needs actions in {able}, got {space!r}{use}")
