@@ -175,6 +175,10 @@ MISTAKES = {
                                         "state.temperature is weakly typed float32[]", "jnp.float32(x)"),
     "Python's int in the state": Case({START: "        state = State(10, draws[1])\n"}, "state-types",
                                       "state.temperature is weakly typed int32[]", "jnp.float32(x)"),
+    "Python's int in the state, and constants alone after it": Case(
+        {START: "        state = State(10, draws[1])\n",
+         AFTER: "        after = State(state.temperature + self.dt, state.outside)\n"},
+        "state-types", "weakly typed int32[] after reset, weakly typed float32[] after step", "jnp.float32(x)"),
     "drifting dtype": Case({AFTER: AFTER.replace("wandering)", "wandering.astype(int))").replace("state.outside", "0")},
                            "state-types",
                            "state.outside is float32[] after reset, int32[] after step", "x.astype(jnp.float32)"),

@@ -60,7 +60,8 @@ def _fix(before, after):
             f"jnp.zeros((), jnp.{dtype}), in both methods"
         )
     if before.startswith("weakly typed") and "[" in after:
-        return f"start with an array of the dtype that step returns: jnp.{after.split('[')[0]}(x)"
+        dtype = after.removeprefix("weakly typed ").split("[")[0]
+        return f"start with an array of the dtype that step returns: jnp.{dtype}(x)"
     if before.split("[")[0] != after.split("[")[0] and "[" in before and "[" in after:
         dtype = before.removeprefix("weakly typed ").split("[")[0]
         return f"convert in step: x.astype(jnp.{dtype}), or start with the dtype that step returns"
