@@ -128,6 +128,8 @@ def _module_name(path):
 
 
 def _imported(name):
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise LoadError(f"{name!r} is neither a file that ends in .py nor a module: write my_env.py:MyEnv")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -143,7 +145,8 @@ def _failure(error, file, shown):
     if isinstance(error, SyntaxError):
         line = (error.text or "").strip()
         where = _shown(Path(error.filename)) if error.filename else shown
-        return f"{where}:{error.lineno}: {error.msg}" + (f": `{line}`" if line else "")
+        number = "" if error.lineno is None else f":{error.lineno}"
+        return f"{where}{number}: {error.msg}" + (f": `{line}`" if line else "")
     if isinstance(error, UnicodeDecodeError):
         return f"{shown}: not a text file in UTF-8 ({first_line(error)})"
     return f"{shown} cannot be loaded: {explain(error, {file})[0]}"
@@ -154,7 +157,8 @@ def _environment(module, where, name):
     if not name:
         if len(there) == 1:
             return vars(module)[there[0]]
-        named = f"name one of its environments, {where}:{there[0]}" if there else "it has no environment"
+        none = "it has no environment, which is a subclass of jaxenvs.Environment"
+        named = f"name one of its environments, {where}:{there[0]}" if there else none
         raise LoadError(f"{where}: {named}{' (' + ', '.join(there) + ')' if there else ''}")
     found = getattr(module, name, None)
     if found is None:
