@@ -30,9 +30,9 @@ def plan_of(options, choose=None):
     )  # fmt: skip
     envs = user_errors(plan.training_envs)
     user_errors(check_schedule, plan)
-    user_errors(check_run, plan)
     if is_entry(env):
         user_errors(try_a_step, envs, options.env)
+    user_errors(check_run, plan)
     return plan, devices
 
 
