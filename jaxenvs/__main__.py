@@ -1,12 +1,14 @@
 """The command line: `jaxenvs --help`, or `python -m jaxenvs --help`."""
 
 import argparse
+import builtins
 import importlib
 import importlib.util
 import json
 import keyword
 import os
 import re
+import shlex
 import sys
 import time
 from importlib import resources
@@ -15,7 +17,7 @@ from pathlib import Path
 from jaxenvs.settings import add_set
 
 # Names that the new file itself needs.
-_RESERVED_CLASSES = {"State", "NamedTuple"}
+_RESERVED_CLASSES = {"Canvas", "NamedTuple", "State", "gymnasium", "jax", "jaxenvs", "jnp", "np", *dir(builtins)}
 _RESERVED_FILES = {*sys.stdlib_module_names, "gymnasium", "jax", "jaxenvs", "jaxlib", "numpy", "train"}
 
 #: The commands that the trainers' own command line runs.
@@ -87,7 +89,8 @@ def _new(options):
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from None
     print(f"{path} contains the environment {name}. Next:\n")
-    print(f"  python -m jaxenvs check {path}:{name}\n  python -m jaxenvs train ppo --env {path}:{name}")
+    entry = shlex.quote(f"{path}:{name}")
+    print(f"  python -m jaxenvs check {entry}\n  python -m jaxenvs train ppo --env {entry}")
     return 0
 
 

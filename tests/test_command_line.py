@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -61,6 +62,13 @@ def test_new_names_the_class_and_the_file(folder):
     assert "my_env" not in text
 
 
+def test_the_commands_that_new_prints_run_in_a_folder_with_spaces(folder, capsys):
+    (folder / "my envs").mkdir()
+    assert main(["new", "my envs/bath tub.py"]) == 0
+    check = capsys.readouterr().out.splitlines()[2]
+    assert shlex.split(check) == ["python", "-m", "jaxenvs", "check", "my envs/bath tub.py:BathTub"]
+
+
 def refused(arguments, capsys):
     """The one line that a refused command prints."""
     assert main(arguments) == 1
@@ -86,6 +94,8 @@ def test_new_overwrites_nothing(folder, capsys):
         (["new", "2nd.py"], "'2nd' cannot name the class: give another, such as --name MyEnv"),
         (["new", "ok.py", "--name", "my env"], "'my env' cannot name the class"),
         (["new", "state.py"], "'State' cannot name the class"),
+        (["new", "ok.py", "--name", "np"], "'np' cannot name the class"),
+        (["new", "ok.py", "--name", "property"], "'property' cannot name the class"),
         (["new", "no/folder.py"], "no/folder.py cannot be written: No such file or directory"),
         (["check", "absent.py:MyEnv"], "absent.py: no such file"),
         (["check", "HartPole-v0"], "nearest: HeartPole-v0"),
@@ -272,11 +282,13 @@ def test_a_checkout_that_is_not_installed_has_the_command_too(folder):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "env", "meant"), [("dqn", "Pendulum-v1", "ppo or sac or td3"), ("sac", "CartPole-v1", "dqn or ppo or pqn")]
-)  # fmt: skip
+    ("algorithm", "env", "meant"),
+    [("dqn", "Pendulum-v1", "ppo or sac or td3"), ("sac", "CartPole-v1", "dqn or ppo or pqn")],
+)
 def test_the_trainers_refuse_a_space_under_their_installed_name_too(algorithm, env, meant, folder):
     variables = {**os.environ, "PYTHONPATH": str(ROOT)}
-    code = f"from jaxenvs.__main__ import main; main(['train', {algorithm!r}, '--env', {env!r}, '--total-steps', '1e5'])"
+    command = ["train", algorithm, "--env", env, "--total-steps", "1e5"]
+    code = f"from jaxenvs.__main__ import main; main({command})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=variables)
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"error: {algorithm} needs actions in ") and last.endswith(f"; use {meant}")
