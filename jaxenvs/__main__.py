@@ -58,6 +58,8 @@ def main(arguments=None):
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe; Python flushes its output once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"error: {error.filename or 'the standard output'}: {error.strerror or error}", file=sys.stderr)
     return 1
 
 

@@ -168,6 +168,8 @@ def spec(id):
         return registry[id]
     if is_entry(id):
         return Spec(id, id, _DEFAULT, {})
+    if isinstance(id, type) and issubclass(id, Environment):
+        raise TypeError(f"an environment is an instance, not the class: write {id.__name__}()")
     near = difflib.get_close_matches(str(id), registry, n=3, cutoff=0.4)
     known = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(sorted(registry))}"
     raise ValueError(f"unknown environment id {id!r}; {known}")

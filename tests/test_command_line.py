@@ -171,6 +171,15 @@ def test_the_command_runs_from_the_shell(folder):
     assert (folder / "my_env.py").is_file()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_standard_output_that_is_full_is_one_sentence():
+    code = "import sys; from jaxenvs.__main__ import main; sys.exit(main(['list']))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert done.stderr.splitlines()[0] == "error: the standard output: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
 def test_show_has_the_meaning_of_spaces_and_constants_the_limit_and_the_preset(capsys):
     assert main(["show", "HeartPole-v0"]) == 0
     lines = capsys.readouterr().out.splitlines()

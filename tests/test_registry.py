@@ -160,6 +160,12 @@ def test_an_id_like_no_other_is_refused_with_all_that_are_known():
         make("qqq")
 
 
+@pytest.mark.parametrize("call", [lambda env: make(env), lambda env: make_vec(env, 2)], ids=["make", "make_vec"])
+def test_a_class_in_place_of_an_environment_is_refused_with_its_call(call):
+    with pytest.raises(TypeError, match=r"an environment is an instance, not the class: write CartPole\(\)"):
+        call(jaxenvs.CartPole)
+
+
 def test_make_vec_refuses_unknown_ids_alike():
     with pytest.raises(ValueError, match=r"unknown environment id 'HartPole-v0'; nearest: HeartPole-v0"):
         make_vec("HartPole-v0", 2)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from .finishing import finish, show_figures
+from .output import command
 from .planning import devices_of, plan_of, user_errors
 from .presets import ACCELERATOR, ALGORITHMS, preset
 
@@ -101,7 +102,7 @@ def _is_finished(folder):
     why = f"it reached a return of {plan.until:g} at" if reached else "it made all its"
     print(f"{folder} is finished: {why} {steps:,} steps, and nothing was changed.", file=sys.stderr)
     if not reached:
-        print(f"To prolong it: python -m jaxenvs resume {folder} --total-steps {2 * steps:_}", file=sys.stderr)
+        print(f"To prolong it: {command('resume', folder, '--total-steps', f'{2 * steps:_}')}", file=sys.stderr)
     return True
 
 

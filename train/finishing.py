@@ -5,7 +5,7 @@ import math
 import sys
 from pathlib import Path
 
-from .output import show
+from .output import command, show
 from .presets import preset
 
 
@@ -19,11 +19,11 @@ def finish(options, folder, ended):
 
     hosts.stop()
     if ended in (run.Ending.TERMINATED, run.Ending.INTERRUPTED):
-        print(f"stopped, and saved; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
+        print(f"stopped, and saved; resume with: {command('resume', folder)}", file=sys.stderr)
         return 143 if ended is run.Ending.TERMINATED else 130
     plan, state = run.read(folder)
     if int(state.updates) == 0:
-        print(f"stopped before the first figures; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
+        print(f"stopped before the first figures; resume with: {command('resume', folder)}", file=sys.stderr)
         return 130
     episodes = preset(plan.algorithm, plan.env).episodes if options.episodes is None else options.episodes
     _, figures = run.evaluate_run(plan, state, episodes=episodes, seed=plan.seed + 1)
@@ -43,7 +43,7 @@ def finish(options, folder, ended):
     _pictures(options, folder, plan, state)
     show_figures({"run": str(folder), "env": plan.env, **figures})
     if not ended:
-        print(f"stopped early; resume with: python -m jaxenvs resume {folder}", file=sys.stderr)
+        print(f"stopped early; resume with: {command('resume', folder)}", file=sys.stderr)
     return 0 if ended else 130
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import sys
 
 
@@ -71,3 +72,12 @@ def discard(stream):
             os.dup2(nowhere, stream.fileno())
         finally:
             os.close(nowhere)
+
+
+def command(*words):
+    """A command of this package as a person can paste it.
+
+    >>> command("resume", "my runs/1")
+    "python -m jaxenvs resume 'my runs/1'"
+    """
+    return shlex.join(["python", "-m", "jaxenvs", *map(str, words)])

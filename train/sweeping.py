@@ -8,6 +8,7 @@ import jax
 
 from jaxenvs.devices import num_cores
 
+from .output import command
 from .runs import trust
 from .runs.compiling import request_cpu_devices, wake
 from .runs.plan import RunError, free_folder
@@ -70,7 +71,7 @@ def _finish(planned, folder, train, arguments, devices, options):
             *arguments, devices=devices, quiet=options.quiet, top=getattr(options, "top", 3), tracker=options.tracker
         )
     except KeyboardInterrupt:
-        print(f"stopped; finished chunks are kept: python -m jaxenvs resume {folder}", file=sys.stderr)
+        print(f"stopped; finished chunks are kept: {command('resume', folder)}", file=sys.stderr)
         return 130
     for line in results.sentences(planned, result, folder):
         print(line)

@@ -544,6 +544,13 @@ def test_a_run_stopped_before_its_first_figures_says_how_to_go_on(capsys, monkey
     assert sorted(path.name.split(".")[0] for path in folder.iterdir()) == ["config", "events", "metrics", "state"]
 
 
+def test_a_command_that_is_proposed_can_be_pasted(capsys, tmp_path):
+    folder = tmp_path / "my runs" / "1"
+    folder.mkdir(parents=True)
+    (folder / "mine").touch()
+    assert f"`python -m jaxenvs resume '{folder}'`" in refused(capsys, [*ROCKET, *SHORT, "--out", folder])
+
+
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on_when_resumed(environment, command, tmp_path):
     folder = tmp_path / "run"
     arguments = [*ROCKET, "--total-steps", "240_000", "--film-episodes", "0", "--episodes", "3", "--out", str(folder)]

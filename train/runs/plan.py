@@ -12,6 +12,7 @@ import jaxenvs
 from jaxenvs.loading import class_name
 from jaxenvs.random import as_key, fast
 
+from ..output import command
 from ..presets import ALGORITHMS
 from .files import replacing, unfinished_files
 from .stored import StoredError, checked
@@ -93,7 +94,7 @@ def claim(folder):
     if taken:
         raise RunError(
             f"{folder} already holds a run, and nothing in it was changed: choose another --out, or continue it with "
-            f"`python -m jaxenvs resume {folder}`"
+            f"`{command('resume', folder)}`"
         )
 
 

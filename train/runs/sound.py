@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..output import command
 from . import hosts
 from .plan import RunError
 
@@ -79,9 +80,7 @@ def diverged(plan, folder, names, steps, kept):
     found = f"the run diverged at {steps:,} steps: "
     outside = cause(names)
     if outside:
-        found += (
-            f"{outside} of {plan.env} were not finite; look for their cause with `python -m jaxenvs check {plan.env}`"
-        )
+        found += f"{outside} of {plan.env} were not finite; look for their cause with `{command('check', plan.env)}`"
     else:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} other arrays" if len(names) > 3 else "")
         rate = f", which is {float(plan.config.learning_rate):g} here" if hasattr(plan.config, "learning_rate") else ""

@@ -1,12 +1,12 @@
 """Traces a user's environment once, so that a mistake in it is one sentence and not a long traceback of JAX."""
 
-import shlex
-
 import jax
 
 from jaxenvs import VectorEnv, spaces
 from jaxenvs.check.trees import type_changes
 from jaxenvs.explain.blame import author_files, explain
+
+from ..output import command
 
 
 def try_a_step(envs, entry):
@@ -19,7 +19,7 @@ def try_a_step(envs, entry):
         ValueError: where that fails, with the line of the environment's code and the fix, or where the types of the
             state change, or the observation has not the shape that the space declares.
     """
-    check = f"to see all problems: {shlex.join(['python', '-m', 'jaxenvs', 'check', entry])}"
+    check = f"to see all problems: {command('check', entry)}"
     try:
         before, after, obs, declared = jax.eval_shape(_start_and_step, envs, jax.random.key(0))
     except Exception as error:

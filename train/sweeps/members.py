@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..output import command
 from ..presets import ALGORITHMS
 from ..runs import checkpoint
 from ..runs.plan import RunError
@@ -101,7 +102,7 @@ def read_member(folder, member):
     else:
         path, lane = Path(folder) / WINNER, member - sweep.num_members
     if not path.is_file():
-        raise RunError(f"member {member} of {folder} is not trained yet: python -m jaxenvs resume {folder}")
+        raise RunError(f"member {member} of {folder} is not trained yet: {command('resume', folder)}")
     arrays = _arrays(path)
     plan = sweep.plan_of(last_settings(sweep, folder)[int(arrays["['trials']"][lane])], member)
     like = jax.eval_shape(ALGORITHMS[plan.algorithm].init, plan.config, plan.training_envs(), plan.key(0))

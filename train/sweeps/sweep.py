@@ -6,6 +6,7 @@ from pathlib import Path
 from jaxenvs.loading import absolute, is_entry
 from jaxenvs.precision import in_32_bits
 
+from ..output import command
 from ..presets import ALGORITHMS, preset
 from ..runs.files import unfinished_files
 from ..runs.lock import locked
@@ -127,7 +128,7 @@ def _check_same(sweep, folder):
     if differing:
         raise RunError(
             f"{folder} holds another sweep, which differs in {differing[0]}: choose another --out, or "
-            f"continue it: `python -m jaxenvs resume {folder}`"
+            f"continue it: `{command('resume', folder)}`"
         )
 
 
