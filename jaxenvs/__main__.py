@@ -102,6 +102,8 @@ def _check(options):
     from jaxenvs.loading import is_entry, load
     from jaxenvs.registry import spec
 
+    if options.json is not None and options.json.suffix != ".json":
+        raise CommandError(f"--json must name a file that ends in .json, got {options.json}")
     if is_entry(options.env):
         env = load(options.env)
     else:
@@ -248,7 +250,9 @@ def _parser():
     check.add_argument(
         "env", metavar="ENV", help="my_env.py:MyEnv, package.module:MyEnv, or a registered id; the code is executed"
     )
-    check.add_argument("--json", type=Path, metavar="FILE", help="also write the results and measurements to a file")
+    check.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the results and measurements to a .json file"
+    )
     listing = _command(
         "list", commands.add_parser, "list the registered environments, their spaces and time limits",
         "jaxenvs list", "jaxenvs list | grep Box",

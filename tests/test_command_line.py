@@ -137,6 +137,16 @@ def test_check_writes_a_certificate(folder, capsys):
     assert "the class defines none" in methods["findings"][0]["found"]
 
 
+@pytest.mark.parametrize(
+    "arguments", [["FiveChoices-v0", "--json", "my_env.py"], ["--json", "my_env.py", "my_env.py:MyEnv"]]
+)
+def test_a_certificate_overwrites_no_source_file(arguments, folder, capsys):
+    (folder / "my_env.py").write_text("mine")
+    message = "--json must name a file that ends in .json, got my_env.py"
+    assert refused(["check", *arguments], capsys) == f"error: {message}"
+    assert (folder / "my_env.py").read_text() == "mine"
+
+
 def test_a_certificate_has_what_was_measured():
     env = jaxenvs.FiveChoices()
     report = examine([rule for rule in RULES if rule.name in ("environment", "one-trace")], Probe(env))
