@@ -14,7 +14,7 @@ import time
 from importlib import resources
 from pathlib import Path
 
-from jaxenvs.settings import add_set
+from jaxenvs.settings import Parser, add_set
 
 # Names that the new file itself needs.
 _RESERVED_CLASSES = {"Canvas", "NamedTuple", "State", "gymnasium", "jax", "jaxenvs", "jnp", "np", *dir(builtins)}
@@ -231,7 +231,7 @@ def _trainers():
 
 
 def _parser():
-    parser = _command(None, argparse.ArgumentParser, "Write, check, show and list environments; train agents in them.",
+    parser = _command(None, Parser, "Write, check, show and list environments; train agents in them.",
                       "jaxenvs show HeartPole-v0", "jaxenvs train ppo --env HeartPole-v0", prog="jaxenvs")  # fmt: skip
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     new = _command(

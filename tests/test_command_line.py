@@ -250,6 +250,39 @@ def test_the_help_of_every_command_ends_with_two_examples_of_it(command, run, ca
     assert all(line.startswith("  " + " ".join([program, *command])) for line in examples)
 
 
+@pytest.mark.parametrize(
+    ("command", "usage", "error"),
+    [
+        ("", "jaxenvs COMMAND ...   (--help lists them)", "the following arguments are required: COMMAND"),
+        ("--fast list", "jaxenvs COMMAND ...   (--help lists them)", "unrecognized arguments: --fast"),
+        ("--fast train ppo", "jaxenvs COMMAND ...   (--help lists them)", "unrecognized arguments: --fast ppo"),
+        ("show", "jaxenvs show ID", "the following arguments are required: ID"),
+        ("list all", "jaxenvs list", "unrecognized arguments: all"),
+        ("check a b", "jaxenvs check ENV [options]   (--help lists them)", "unrecognized arguments: b"),
+        ("train", "jaxenvs train COMMAND ...   (--help lists them)", "the following arguments are required: COMMAND"),
+        ("train ppo", "jaxenvs train ppo --env ID [options]   (--help lists them)", "arguments are required: --env"),
+        (
+            "train ppo --env a --fast 3",
+            "jaxenvs train ppo --env ID [options]   (--help lists them)",
+            "arguments: --fast 3",
+        ),
+        (
+            "train sac --env a --lr 3",
+            "jaxenvs train sac --env ID [options]   (--help lists them)",
+            "mean --learning-rate?",
+        ),
+        ("train ppo --env a --seed x", "jaxenvs train ppo --env ID [options]   (--help lists them)", "got 'x'"),
+        ("sweep ppo", "jaxenvs sweep ppo --env ID [options]   (--help lists them)", "arguments are required: --env"),
+        ("record a", "jaxenvs record RUN|ID --to FILE [options]   (--help lists them)", "are required: --to"),
+    ],
+)
+def test_a_wrong_command_is_answered_by_a_line_of_its_usage_and_the_error(command, usage, error, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(command.split())
+    lines = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and len(lines) == 2 and lines[0] == f"usage: {usage}" and lines[1].endswith(error)
+
+
 def test_training_by_this_command_is_that_of_the_package_that_is_loaded(capsys):
     assert main(["evaluate", "nowhere"]) == 1
     assert "error: nowhere holds no run" in capsys.readouterr().err

@@ -202,7 +202,9 @@ def _add_export(subparsers, program):
 
 
 def _add_training_options(command, algorithm):
-    command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
+    command.add_argument(
+        "--env", required=True, metavar="ID", help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv"
+    )
     command.add_argument(
         "--preset", metavar="NAME",
         help="use another preset: accelerator, for GPUs and TPUs (ppo, pqn), few-steps, for few environment steps, or "

@@ -7,6 +7,7 @@ import difflib
 import math
 import re
 
+from jaxenvs import settings
 from jaxenvs.settings import add_set as add_set
 from jaxenvs.show import field_texts
 
@@ -44,17 +45,16 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter, Raw):
         return action.help if action.default in (None, False, []) else super()._get_help_string(action)
 
 
-class Parser(argparse.ArgumentParser):
+class Parser(settings.Parser):
     """A parser that says which flag was probably meant."""
 
-    def parse_known_args(self, args=None, namespace=None):
-        found, unknown = super().parse_known_args(args, namespace)
+    def _unrecognized(self, unknown):
         flags = [name for name in self._option_string_actions if name.startswith("--")]
         for word in unknown:
-            meant = _meant(word, flags) if word.startswith("--") and len(flags) > 1 else None
+            meant = _meant(word, flags) if word.startswith("--") else None
             if meant:
-                self.error(f"unrecognized arguments: {word}; did you mean {meant}?")
-        return found, unknown
+                return f"unrecognized arguments: {word}; did you mean {meant}?"
+        return super()._unrecognized(unknown)
 
 
 def _meant(word, flags):

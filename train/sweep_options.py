@@ -32,7 +32,9 @@ def add_sweep(subparsers, program, command):
 
 
 def _add_options(command):
-    command.add_argument("--env", required=True, help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv")
+    command.add_argument(
+        "--env", required=True, metavar="ID", help="a registered id, such as HeartPole-v0, or my_env.py:MyEnv"
+    )
     command.add_argument(
         "--space", action="append", default=[], metavar="NAME=DISTRIBUTION",
         help="a parameter and its values: choice(a, b), grid(a, b), uniform(low, high), loguniform(low, high) or "
