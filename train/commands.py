@@ -24,8 +24,7 @@ def train(options):
     folder = Path(hosts.broadcast_text(name))
     if not hosts.first():
         return _joined(user_errors(run.begin, plan, folder, devices=devices, keep=options.keep))
-    steps = f"{plan.total_steps:,} steps, seed {plan.seed}, {_counted(devices)}"
-    print(f"{plan.algorithm} on {plan.name}, {steps}: {folder}", file=sys.stderr)
+    print(f"{_heading(options, plan, devices)}: {folder}", file=sys.stderr)
     _say_what_is_missing(options)
     _say_what_suits_the_device(options)
     try:
@@ -114,8 +113,12 @@ def _steps_of(path):
         return None
 
 
-def _counted(devices):
-    return f"{devices} device{'s' * (devices > 1)}"
+def _heading(options, plan, devices):
+    """What a run will do: the steps that it will make, which are those of full updates."""
+    steps, asked = plan.steps_after(plan.num_updates), options.total_steps
+    why = "" if asked in (None, steps) else f" (--total-steps {asked:,} rounded up to full updates)"
+    counted = f"{devices} device{'s' * (devices > 1)}"
+    return f"{plan.algorithm} on {plan.name}, {steps:,} steps{why}, seed {plan.seed}, {counted}"
 
 
 def _joined(ended):

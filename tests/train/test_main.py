@@ -22,6 +22,7 @@ from jaxenvs.registry import registry
 from train import commands, ppo, presets
 from train.__main__ import _parser, main
 from train.presets import PRESETS
+from train.runs.plan import RunError
 
 ROOT = pathlib.Path(__file__).parents[2]
 COUNTS = ["--num-envs", "8", "--num-steps", "16", "--epochs", "1", "--minibatches", "2", "--hidden", "8,8"]
@@ -375,6 +376,24 @@ def test_a_run_shows_its_progress_on_the_standard_error(finished):
     shown = finished[1].stderr
     assert re.search(r"0\.00M steps +\d+k steps/s +\d+ s left +.*evaluation -?\d+", shown)
     assert f"curve: {finished[0] / 'curve.png'}" in shown and "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--total-steps", "200"], "256 steps (--total-steps 200 rounded up to full updates), seed 0"),
+     (["--total-steps", "256"], "256 steps, seed 0"),
+     (["--num-steps", "24"], "32,000,064 steps, seed 0")],
+    ids=["rounded", "full updates", "the preset's"],
+)  # fmt: skip
+def test_the_heading_of_a_run_says_the_steps_that_it_will_make(capsys, monkeypatch, options, said):
+    def begin(plan, *_, **__):
+        raise RunError(f"{plan.steps_after(plan.num_updates):,} steps")
+
+    monkeypatch.setattr("train.runs.run.begin", begin)
+    assert main([*ROCKET, *options, "--devices", "1"]) == 1
+    heading, error = capsys.readouterr().err.splitlines()
+    assert heading.startswith(f"ppo on SimpleRocket-v0, {said}, 1 device: ")
+    assert heading.split(", ")[1].startswith(error.removeprefix("error: "))
 
 
 def test_a_run_keeps_what_it_was_asked(folder):
