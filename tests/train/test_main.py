@@ -374,7 +374,7 @@ def test_a_run_prints_its_evaluation_and_keeps_it(finished):
 
 def test_a_run_shows_its_progress_on_the_standard_error(finished):
     shown = finished[1].stderr
-    assert re.search(r"0\.00M steps +\d+k steps/s +\d+ s left +.*evaluation -?\d+", shown)
+    assert re.search(r"^ +2,048 steps +\d+k steps/s +\d+ s left +.*evaluation -?\d+", shown, re.MULTILINE)
     assert f"curve: {finished[0] / 'curve.png'}" in shown and "Traceback" not in shown
 
 

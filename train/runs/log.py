@@ -178,9 +178,9 @@ class Progress:
         self._bar.update(steps)
         if self._plain and not self._quiet:
             left = (self._bar.total - row["steps"]) / max(row["steps_per_second"], 1e-9)
+            steps = f"{row['steps']:9,}" if self._bar.total < 1e6 else f"{row['steps'] / 1e6:8.2f}M"
             print(
-                f"{row['steps'] / 1e6:8.2f}M steps  {row['steps_per_second'] / 1e3:6.0f}k steps/s  "
-                f"{left:4.0f} s left  {figures}",
+                f"{steps} steps  {row['steps_per_second'] / 1e3:6.0f}k steps/s  {left:4.0f} s left  {figures}",
                 file=self._shown,
             )
 

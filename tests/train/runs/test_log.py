@@ -141,6 +141,18 @@ def test_progress_says_a_line_a_chunk_where_the_output_is_no_terminal(capsys):
     assert shown == "1.00M steps 500k steps/s 6 s left return -123.4"
 
 
+@pytest.mark.parametrize(
+    ("total", "steps", "shown"),
+    [(999_999, 2_048, "    2,048 steps  "), (999_999, 999_999, "  999,999 steps  "),
+     (1_000_000, 2_048, "    0.00M steps  "), (1_000_000, 1_000_000, "    1.00M steps  ")],
+)  # fmt: skip
+def test_progress_of_a_short_run_has_plain_numbers_of_the_same_width(capsys, total, steps, shown):
+    progress = Progress(total)
+    progress.advance(steps, {"steps": steps, "steps_per_second": 500_000.0})
+    progress.close()
+    assert capsys.readouterr().err.startswith(f"{shown}   500k steps/s")
+
+
 def test_progress_shows_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     progress = Progress(4_000_000, done=1_000_000)
