@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from jaxenvs.definition import METHODS, define, init_fields
+from jaxenvs.definition import METHODS, NoDecorator, define, init_fields
 
 
 class Step(NamedTuple):
@@ -63,6 +63,8 @@ class Environment:
     idle_action: ClassVar[Any] = None
     #: The fields of the state to include in Gymnasium's `info` after each step, such as a flag for an accident.
     info_fields: ClassVar[tuple[str, ...]] = ()
+
+    __post_init__ = NoDecorator()
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

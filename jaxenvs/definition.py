@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import sys
 
 import jax
 
@@ -42,6 +43,23 @@ def define(cls, base):
         if inspect.isfunction(own) and own is not vars(base)[name]:
             setattr(cls, name, _show(own))
     _register_pytree(cls)
+
+
+class NoDecorator:
+    """`Environment.__post_init__`, which no class has: it tells decorators that a subclass is a dataclass already.
+
+    They come after the class is made. `dataclasses.dataclass`, which those of chex and flax call too, looks for a
+    `__post_init__` before it finds methods that it cannot replace.
+    """
+
+    def __get__(self, env, cls):
+        made = vars(cls).get("__init__") is _init
+        if made and sys._getframe(1).f_globals.get("__name__") == "dataclasses":
+            raise TypeError(
+                f"{cls.__name__} is a dataclass already, as every subclass of jaxenvs.Environment: remove the "
+                "decorator, such as @dataclasses.dataclass, @chex.dataclass or @flax.struct.dataclass"
+            )
+        raise AttributeError(f"{cls.__name__} has no attribute '__post_init__'")
 
 
 def _inherit_declarations(cls):

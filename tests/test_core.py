@@ -6,9 +6,12 @@
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from typing import Any, NamedTuple
 
+import chex
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -135,6 +138,28 @@ def test_a_constant_without_default_must_be_given():
 
     with pytest.raises(TypeError, match="Bare needs a value for mass"):
         Bare()
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [dataclasses.dataclass, dataclasses.dataclass(frozen=True), chex.dataclass, flax.struct.dataclass],
+    ids=["dataclass", "frozen dataclass", "chex", "flax"],
+)
+def test_the_decorator_of_a_dataclass_is_refused_by_the_name_of_the_class(decorator):
+    with pytest.raises(TypeError, match=r"Cart is a dataclass already, .*: remove the decorator"):
+
+        @decorator
+        class Cart(Environment):
+            mass: float = 1.0
+
+
+def test_other_dataclasses_of_a_user_and_searches_of_members_work():
+    @dataclasses.dataclass
+    class Pair:
+        env: Environment
+
+    assert Pair(Drift()).env == Drift()
+    assert dict(inspect.getmembers(Drift))["speed"] == 1.0 and not hasattr(Drift(), "__post_init__")
 
 
 def test_max_episode_steps_is_no_constant():
