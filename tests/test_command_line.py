@@ -124,6 +124,17 @@ def test_check_prints_what_to_fix_and_fails(folder, capsys):
     assert "MyEnv(): 2 rules to fix" in table
 
 
+@pytest.mark.parametrize(("limit", "noted"), [("None", True), ("5", False)])
+def test_check_notes_that_training_needs_a_time_limit(limit, noted, folder, capsys):
+    text = f"import jaxenvs\n\nclass Bad(jaxenvs.Environment):\n    max_episode_steps = {limit}\n"
+    (folder / "bad.py").write_text(text)
+    note = "note: Bad has no time limit: training and evaluation need max_episode_steps"
+    assert main(["check", "bad.py:Bad"]) == 1
+    assert (note in capsys.readouterr().out) is noted
+    report = jaxenvs.check_env(jaxenvs.make("bad.py:Bad"), raise_on_failure=False)
+    assert (note in str(report)) is noted
+
+
 def test_check_writes_a_certificate(folder, capsys):
     (folder / "bad.py").write_text("import jaxenvs\n\nclass Bad(jaxenvs.Environment):\n    size: float = 2.0\n")
     assert main(["check", "bad.py:Bad", "--json", "bad.json"]) == 1

@@ -22,7 +22,7 @@ def check_env(env, *, raise_on_failure=True):
         env: an `Environment`, or a subclass, which is checked with its default constants.
         raise_on_failure: if False, returns the report instead of raising an exception.
     Returns:
-        A `Report`: `held`, `findings`, `skipped`.
+        A `Report`: `held`, `findings`, `skipped`, `notes`.
     Raises:
         ContractError: if a rule is broken; its `report` and its message contain every finding: what was found, what was
             expected, and how to fix it.
@@ -31,7 +31,9 @@ def check_env(env, *, raise_on_failure=True):
     >>> jaxenvs.check_env(jaxenvs.SimpleRocket()).ok
     True
     """
-    report = examine(_RULES, Probe(instance(env)))
+    env = instance(env)
+    report = examine(_RULES, Probe(env))
+    report = report._replace(notes=_notes(env, report))
     if raise_on_failure and not report.ok:
         raise ContractError(report)
     return report
@@ -45,6 +47,13 @@ def rules():
     'the reward is a float32 scalar'
     """
     return {rule.name: rule.statement for rule in _RULES}
+
+
+def _notes(env, report):
+    if "time-limit" not in report.held or type(env).max_episode_steps is not None:
+        return ()
+    needs = "training and evaluation need max_episode_steps, in the class or its registration"
+    return (f"{type(env).__name__} has no time limit: {needs}",)
 
 
 def instance(env):

@@ -46,6 +46,8 @@ class Report(NamedTuple):
     skipped: tuple[Skipped, ...]
     #: What rules measured, such as numbers of steps: {rule: {name: value}}.
     measured: dict = {}  # noqa: RUF012
+    #: What breaks no rule, but is needed for some uses.
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self):
@@ -57,6 +59,7 @@ class Report(NamedTuple):
         verdict = f"breaks {count} {'rule' if count == 1 else 'rules'}" if count else "keeps every rule"
         lines = [f"{self.env} {verdict} of the contract ({len(self.held)} hold, {len(self.skipped)} not checked)"]
         lines += [f"\n{finding}" for finding in self.findings]
+        lines += [f"\nnote: {note}" for note in self.notes]
         by_reason = {}
         for rule, reason in self.skipped:
             by_reason.setdefault(reason, []).append(rule)

@@ -15,4 +15,7 @@ def table(report):
         lines += [line for finding in found for line in str(finding).splitlines()[1:]]
     count = len({finding.rule for finding in report.findings})
     verdict = f"{count} {'rule' if count == 1 else 'rules'} to fix" if count else "keeps the full contract"
-    return "\n".join([*lines, "", f"{report.env}: {verdict} ({len(report.held)} hold, {len(reasons)} not checked)"])
+    notes = [f"note: {note}" for note in report.notes]
+    return "\n".join(
+        [*lines, "", *notes, f"{report.env}: {verdict} ({len(report.held)} hold, {len(reasons)} not checked)"]
+    )
