@@ -8,6 +8,7 @@ import jax
 
 import jaxenvs
 from jaxenvs import play
+from jaxenvs.registry import spec
 from jaxenvs.render import film
 from jaxenvs.render.window import Window
 from jaxenvs.spaces import sample
@@ -92,6 +93,7 @@ def _part(options):
     if not is_run(options.what):
         if options.untrained:
             raise RunError(f"--untrained needs a run's folder, got {options.what}: name one, or use --random")
+        _check_id(options.what)
         envs = jaxenvs.make_vec(options.what, 1, **constants)
         return envs, random_policy(envs.env.action_space, episodes)
     trust.check(options.what, options.trust)
@@ -102,6 +104,13 @@ def _part(options):
     if options.untrained:
         return envs, report.untrained(plan, episodes)
     return envs, report.trained(*run.read(options.what), episodes)
+
+
+def _check_id(what):
+    try:
+        spec(what)
+    except ValueError as error:
+        raise RunError(f"no such folder, and {error}") from error
 
 
 def is_run(what):

@@ -286,9 +286,9 @@ def test_a_file_in_the_place_of_the_folder_is_left_as_it_is(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "resume"])
-@pytest.mark.parametrize("name", ["nowhere", "here"])
-def test_a_folder_that_holds_no_run_is_refused(capsys, tmp_path, verb, name):
-    assert "holds no run: there is no config.json in it" in refused(capsys, [verb, tmp_path / name])
+@pytest.mark.parametrize(("name", "what"), [("nowhere", "no such folder"), ("here", "no config.json in it")])
+def test_a_folder_that_holds_no_run_is_refused(capsys, tmp_path, verb, name, what):
+    assert f"holds no run: there is {what}" in refused(capsys, [verb, tmp_path / name])
     assert contents(tmp_path) == {"here": False}
 
 

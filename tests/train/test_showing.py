@@ -47,12 +47,13 @@ def test_an_id_is_filmed_with_random_actions_and_the_seed_decides_them(tmp_path,
     ("arguments", "said"),
     [
         (["HartPole-v0", "--to", "a.gif"], "nearest: HeartPole-v0"),
+        (["my/run", "--to", "a.gif"], "error: no such folder, and unknown environment id 'my/run'; "),
         (["CartPole-v1", "--to", "a.avi"], "must end in .mp4 or .gif, got 'a.avi'"),
         (["CartPole-v1", "--to", "no/a.gif"], "there is no folder no"),
         (["CartPole-v1", "--to", "a.gif", "--untrained"], "--untrained needs a run's folder, got CartPole-v1"),
         (["CartPole-v1", "--to", "a.gif", "--episodes", "0"], "--episodes must be at least 1, got 0"),
         (["CartPole-v1", "--to", "a.gif", "--set", "mass=1"], "no constant 'mass'"),
-        (["runs/none", "--to", "a.gif"], "runs/none holds no run"),
+        (["runs/none", "--to", "a.gif"], "runs/none holds no run: there is no such folder"),
     ],
 )
 def test_what_cannot_be_filmed_is_one_sentence(empty_folder, capsys, arguments, said):
@@ -92,7 +93,7 @@ def test_what_cannot_be_watched_is_one_sentence(folder, monkeypatch, capsys):
     for arguments, said in (
         ([str(folder)], "there is no display for a window"),
         ([str(folder), "--fps", "0"], "fps must be at least 0.1 and at most 1000, got 0"),
-        (["runs/none"], "runs/none holds no run"),
+        (["runs/none"], "runs/none holds no run: there is no such folder"),
     ):
         assert main(["watch", *arguments]) == 1
         (line,) = capsys.readouterr().err.splitlines()

@@ -139,7 +139,8 @@ def read_plan(folder):
             f"{folder} holds a sweep, not a run: train.load({str(folder)!r}, member=N) loads one of its members"
         )
     if not path.is_file():
-        raise RunError(f"{folder} holds no run: there is no {path.name} in it")
+        what = f"no {path.name} in it" if path.parent.is_dir() else "no such folder"
+        raise RunError(f"{folder} holds no run: there is {what}")
     try:
         return plan_from(json.loads(path.read_text()), path)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
