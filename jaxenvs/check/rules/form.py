@@ -65,9 +65,9 @@ def constants(probe):
         if violation:
             yield f"{field.name} {violation[0]}", *violation[1:]
     if type(probe.env).__eq__ is not Environment.__eq__:
-        found = "the class overrides __eq__, itself or through @dataclass"
+        found = "the class overrides __eq__"
         expected = "the __eq__ of jaxenvs.Environment, which also compares constants that are arrays"
-        yield found, expected, "remove @dataclass and __eq__: a subclass already is a frozen dataclass"
+        yield found, expected, "remove __eq__: the base class compares every constant"
     if hasattr(type(probe.env), "__post_init__"):
         yield (
             "the class defines __post_init__, which is never called",
