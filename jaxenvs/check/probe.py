@@ -11,10 +11,10 @@ import numpy as np
 from jaxenvs import spaces
 from jaxenvs.check.keys import recorded, watched
 from jaxenvs.check.random_walk import random_walk
-from jaxenvs.check.trees import differences, labelled, on_host
 from jaxenvs.constants import kind_of
 from jaxenvs.core import Environment
 from jaxenvs.explain.blame import author_files
+from jaxenvs.explain.trees import differences, labelled, on_host
 
 #: Steps of the single environment that is stepped outside a batch.
 WALK_STEPS = 100

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxenvs import spaces
 from jaxenvs.check.keys import watched
-from jaxenvs.check.trees import named_leaves
+from jaxenvs.explain.trees import named_leaves
 from jaxenvs.vector import VectorEnv
 
 NUM_ENVS = 8

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxenvs.check.probe import KEY_SETS
 from jaxenvs.check.random_walk import NUM_ENVS
-from jaxenvs.check.trees import labelled, named_leaves, on_host, subscript
+from jaxenvs.explain.trees import labelled, named_leaves, on_host, subscript
 from jaxenvs.vector import VectorEnv
 
 #: What varies in this share of the pairs varies by design, and so it must everywhere.

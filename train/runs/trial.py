@@ -3,8 +3,8 @@
 import jax
 
 from jaxenvs import VectorEnv, spaces
-from jaxenvs.check.trees import type_changes
 from jaxenvs.explain.blame import author_files, explain
+from jaxenvs.explain.trees import type_changes
 
 from ..output import command
 

@@ -7,8 +7,8 @@ import numpy as np
 from jaxenvs import spaces
 from jaxenvs.check.engine import NotApplicable, rule
 from jaxenvs.check.random_walk import NUM_ENVS, NUM_STEPS
-from jaxenvs.check.trees import differences, kind, labelled, named_leaves, number, on_host
 from jaxenvs.explain.blame import explain
+from jaxenvs.explain.trees import differences, kind, labelled, named_leaves, number, on_host
 from jaxenvs.vector import VectorEnv
 
 _MOST = 3

@@ -9,10 +9,10 @@ import numpy as np
 
 from jaxenvs import spaces
 from jaxenvs.check.engine import repr_of, rule
-from jaxenvs.check.trees import outline
 from jaxenvs.constants import is_static
 from jaxenvs.core import Environment, Step
 from jaxenvs.explain.blame import explain, first_line
+from jaxenvs.explain.trees import outline
 from jaxenvs.vector import VectorEnv
 
 _ARGUMENTS = {

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from jaxenvs.check.engine import NotApplicable, rule
-from jaxenvs.check.trees import differences, outline
 from jaxenvs.explain.blame import first_line
+from jaxenvs.explain.trees import differences, outline
 
 
 @rule("pickles", "environment and state survive pickle", ["reset-returns"])

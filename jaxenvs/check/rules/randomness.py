@@ -9,8 +9,8 @@ from jaxenvs.check.leaks import leaks, tracer_holders
 from jaxenvs.check.probe import KEY_SETS
 from jaxenvs.check.redraw import BITS, drawn_numbers, redrawing
 from jaxenvs.check.starts import frozen_parts
-from jaxenvs.check.trees import differences, is_key, kind, labelled, subscript
 from jaxenvs.explain.blame import where
+from jaxenvs.explain.trees import differences, is_key, kind, labelled, subscript
 
 _MOST = 3
 # Of a reset that draws more numbers, some are replaced.

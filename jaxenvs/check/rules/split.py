@@ -8,7 +8,7 @@ from jax.interpreters.partial_eval import dce_jaxpr
 
 from jaxenvs.check.engine import NotApplicable, rule
 from jaxenvs.check.probe import NUM_DRAWS
-from jaxenvs.check.trees import differences, is_key, kind, labelled, named_leaves, on_host, subscript
+from jaxenvs.explain.trees import differences, is_key, kind, labelled, named_leaves, on_host, subscript
 
 _SOUND = ("state-types", "observation-types", "reward", "terminated")
 _SPLITS = (("reset", "draw_start", "start"), ("step", "draw", "transition"))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxenvs import spaces
 from jaxenvs.check.engine import rule
 from jaxenvs.check.probe import stack
-from jaxenvs.check.trees import is_key, kind, named_leaves, outline, type_changes
+from jaxenvs.explain.trees import is_key, kind, named_leaves, outline, type_changes
 
 _KEY_NAMES = ("key", "rng", "prng", "random_key", "rng_key", "prng_key", "seed")
 
