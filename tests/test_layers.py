@@ -224,3 +224,7 @@ def test_using_jaxenvs_loads_nothing_beyond_jax_and_gymnasium():
         "jaxenvs.train",
     ]
     assert loaded_by("import jaxenvs; jaxenvs.make", *heavy) == []
+
+
+def test_trying_an_environment_before_training_imports_no_file_of_check():
+    assert loaded_by("import train.runs.trial", "jaxenvs.check", "jaxenvs.explain") == ["jaxenvs.explain"]

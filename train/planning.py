@@ -12,6 +12,7 @@ def plan_of(options, choose=None):
     from .runs.memory import check_run
     from .runs.plan import Plan
     from .runs.schedule import check_schedule
+    from .runs.trial import try_a_step
 
     chosen = user_errors(preset, options.algorithm, options.env, options.preset)
     algorithm = ALGORITHMS[options.algorithm]
@@ -30,9 +31,6 @@ def plan_of(options, choose=None):
     envs = user_errors(plan.training_envs)
     user_errors(check_schedule, plan)
     if is_entry(env):
-        # It imports the contract's tests, which no other run needs.
-        from .runs.trial import try_a_step
-
         user_errors(try_a_step, envs, options.env)
     user_errors(check_run, plan)
     return plan, devices
